@@ -1,0 +1,101 @@
+# Two commands matter: `make serve` and `make test`. `make help` names the rest.
+# Stamps in .venv keep a second run free of pip and of the network: they follow pyproject.toml and the sources.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find src -name '*.py')
+ACCEPTANCE := interop or browser or fuzz or soak
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONUNBUFFERED := 1
+
+.PHONY: help
+help: ## Say what each target does.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+# --- what people run ----------------------------------------------------------------------------------------------
+
+.PHONY: serve
+serve: $(VENV)/.warm ## Start the example server: a call between everyone who opens its page.
+	@exec $(BIN)/python examples/forward.py
+
+.PHONY: check
+check: format-check lint types contract unit ## Format, lint, types, import contract and unit tests: under 5 minutes.
+
+.PHONY: test
+test: test-packages check fuzz acceptance ## Everything: check, fuzzing, other stacks, browsers: under 25 minutes.
+
+.PHONY: soak
+soak: test-packages $(VENV)/.dev $(VENV)/.warm ## The long cases, with memory and time measured.
+	$(BIN)/pytest -m soak
+
+.PHONY: format
+format: $(VENV)/.dev ## Rewrite the code in the house's format and fix what lint can fix.
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+.PHONY: clean
+clean: ## Remove what these targets made, the virtual environment included.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage dist site
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the parts of check and test ----------------------------------------------------------------------------------
+
+.PHONY: format-check
+format-check: $(VENV)/.dev ## Fail where the format is not the house's.
+	$(BIN)/ruff format --check
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Ruff's rules.
+	$(BIN)/ruff check
+
+.PHONY: types
+types: $(VENV)/.dev ## mypy --strict over src, tests, examples and benchmarks.
+	$(BIN)/mypy --strict
+
+.PHONY: contract
+contract: $(VENV)/.dev ## Which floor may import which (pyproject.toml, [tool.importlinter]).
+	$(BIN)/lint-imports
+
+.PHONY: unit
+unit: unit-packages $(VENV)/.dev $(VENV)/.warm ## Tests that need neither a browser nor another stack.
+	$(BIN)/pytest -m "not ($(ACCEPTANCE))"
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev $(VENV)/.warm ## Some seconds of seeded fuzzing, kernels compiled with bounds checks.
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m visiomedia warmup
+	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m fuzz
+
+.PHONY: acceptance
+acceptance: test-packages $(VENV)/.dev $(VENV)/.warm ## Browsers and other stacks.
+	$(BIN)/pytest -m "interop or browser"
+
+# --- what they stand on -------------------------------------------------------------------------------------------
+
+.PHONY: unit-packages test-packages
+unit-packages: ## System packages of the unit tests, installed where missing.
+	@tools/system_packages.sh opus
+test-packages: ## System packages of all tests, installed where missing.
+	@tools/system_packages.sh opus iproute chromium fonts
+
+$(BIN)/python:
+	tools/virtual_environment.sh $(VENV)
+
+$(VENV)/.run: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install -e '.[http,codecs]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/.run
+	$(BIN)/python -m pip install -e '.[http,codecs]' --group dev
+	@touch $@
+
+$(VENV)/.warm: $(SOURCES) $(VENV)/.run
+	$(BIN)/python -m visiomedia warmup
+	@touch $@

@@ -1,0 +1,330 @@
+"""The plane: receive, line, send. One turn is one kernel call, entered when a socket is readable or a timer is due.
+
+    UdpSocket.receive ─► line ─► UdpSocket.send
+
+The session plane writes to the tables through commands only, and reads what the turn hands up.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visiomedia.batch import ROWS_USED, Drop, PacketBatch, RowKind
+from visiomedia.clock import NANOSECONDS, Clock
+from visiomedia.commands import CommandQueue, Operation
+from visiomedia.engine import Address
+from visiomedia.errors import CapacityError
+from visiomedia.ice.directory import UfragDirectory
+from visiomedia.jit import compile_for, subroutine
+from visiomedia.line import Capacities, Tables, advance, begin, ingest, make_batches, make_tables, reset
+from visiomedia.net.addresses import address_from_bytes, path_command
+from visiomedia.net.kernels import receive, send
+from visiomedia.net.sockets import DatagramSockets, open_sockets
+from visiomedia.routing.router import Router
+from visiomedia.routing.timer_kernels import NEXT_SCAN
+from visiomedia.rows import Handle, RowAllocator
+from visiomedia.srtp.crypto import SessionKeys
+from visiomedia.srtp.handshake_limiter import HandshakeLimiter
+from visiomedia.transport.webrtc import DtlsIdentity
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 7882
+DRAIN_NS = 1_000_000
+"""Rows handed up are worked on for a millisecond at a time, then the loop has its turn."""
+
+
+class TransportOwner(Protocol):
+    """Who a transport's row belongs to: gets what the turn hands up."""
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
+        """STUN or DTLS of this transport, or a check that names one of its ufrags."""
+
+    def receive_unknown_media(self, packet: bytes) -> None:
+        """An opened RTP packet of an SSRC that nothing has bound; it is held for a second."""
+
+    def receive_rtcp(self, compound: bytes) -> None:
+        """An opened RTCP compound with something to judge: a goodbye."""
+
+    def path_lost(self, address: Address) -> None:
+        """Another transport has proven that this address is its peer's."""
+
+
+@subroutine
+def turn(tables: Tables, batch: PacketBatch, out: PacketBatch, sockets: Any, now: int) -> int:
+    """One turn: commands, what has arrived, what follows from it. Returns the rows received."""
+    begin(tables, batch, out, now)
+    received = receive(sockets, batch, now)
+    ingest(tables, batch, now)
+    while True:
+        more = advance(tables, batch, out, now)
+        send(sockets, out, tables.net.paths)
+        reset(out)
+        if not more:
+            return received
+
+
+class Plane:
+    """One worker's packet plane on the running event loop, with the router that steers it.
+
+    ``async with Plane(["127.0.0.1"]) as plane:`` binds one socket an address, all on one port.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        port: int = DEFAULT_PORT,
+        *,
+        capacities: Capacities | None = None,
+        identity: DtlsIdentity | None = None,
+        limiter: HandshakeLimiter | None = None,
+        portable: bool = False,
+    ) -> None:
+        self.capacities = capacities or Capacities()
+        self.clock = Clock()
+        self.identity = identity or DtlsIdentity.generate()
+        self.limiter = limiter or HandshakeLimiter()
+        self.cname = os.urandom(9).hex()
+        self.tables = make_tables(self.capacities, self.cname.encode())
+        self.commands = CommandQueue(self.tables.commands)
+        self.router = Router(self.commands, self.tables.routing)
+        self.directory: UfragDirectory[TransportOwner] = UfragDirectory(2 * self.capacities.transports)
+        self._batch, self._out = make_batches(self.capacities)
+        self._addresses, self._port, self._portable = list(addresses), port, portable
+        self._sockets: DatagramSockets | None = None
+        self._transports = RowAllocator("transports", self.capacities.transports)
+        self._paths = RowAllocator("paths", self.capacities.paths)
+        self._owners: dict[Handle, TransportOwner] = {}
+        self._path_of: dict[Address, tuple[Handle, Handle]] = {}
+        self._keys: list[tuple[int, SessionKeys]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tick: asyncio.TimerHandle | None = None
+        self._turn_is_due = False
+        self._drain_is_due = False
+        self._run_turn: Callable[[int], None] = lambda now: None
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._sockets = open_sockets(self._addresses, self._port, portable=self._portable)
+        self._run_turn = self._portable_turn if self._portable else self._compiled_turn()
+        for descriptor in self._sockets.filenos():
+            self._loop.add_reader(descriptor, self._turn)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop: send what is queued, close the sockets. Transports must have been removed by their owners."""
+        if self._sockets is None or self._loop is None:
+            return
+        self._turn()
+        for descriptor in self._sockets.filenos():
+            self._loop.remove_reader(descriptor)
+        if self._tick is not None:
+            self._tick.cancel()
+        self._sockets.close()
+        self._sockets = None
+        for _, keys in self._keys:
+            keys.free()
+        self._keys.clear()
+
+    @property
+    def local_addresses(self) -> list[Address]:
+        """Where we listen: socket index, host, port."""
+        assert self._sockets is not None, "open before it is asked"
+        return self._sockets.local_addresses
+
+    # --- the turn ---------------------------------------------------------------------------------------------------
+
+    def _compiled_turn(self) -> Callable[[int], None]:
+        assert self._sockets is not None, "sockets are open"
+        arguments = (self.tables, self._batch, self._out, self._sockets.tables, np.int64(0))
+        entry = compile_for(turn, arguments)
+        tables, batch, out, sockets = arguments[:4]
+
+        def run(now: int) -> None:
+            entry(tables, batch, out, sockets, now)
+
+        return run
+
+    def _portable_turn(self, now: int) -> None:
+        assert self._sockets is not None, "sockets are open"
+        begin(self.tables, self._batch, self._out, now)
+        self._sockets.receive(self._batch, now)
+        ingest(self.tables, self._batch, now)
+        more = True
+        while more:
+            more = advance(self.tables, self._batch, self._out, now)
+            self._sockets.send(self._out, self.tables.net.paths)
+            reset(self._out)
+
+    def _turn(self) -> None:
+        """Receive, line, send; then let the session plane see what came up, and come back when a timer is due."""
+        self._turn_is_due = False
+        if self._sockets is None:
+            return
+        self._run_turn(self.clock.monotonic_ns())
+        self.commands.flush()
+        self._acknowledge()
+        if self.tables.transport.handed_state[0] != self.tables.transport.handed_state[1] and not self._drain_is_due:
+            self._drain()
+        if self.commands.waiting:
+            self.wake()
+        self._arm()
+
+    def _arm(self) -> None:
+        routing = self.tables.routing
+        if self._tick is not None or not (routing.active_sources[0] or routing.active_subscriptions[0]):
+            return
+        assert self._loop is not None, "a turn runs on a loop"
+        due = int(self.tables.timers[NEXT_SCAN]) / NANOSECONDS
+        self._tick = self._loop.call_at(due, self._ticked)
+
+    def _ticked(self) -> None:
+        self._tick = None
+        self._turn()
+
+    def wake(self) -> None:
+        """Take a turn soon: commands wait."""
+        if not self._turn_is_due and self._loop is not None:
+            self._turn_is_due = True
+            self._loop.call_soon(self._turn)
+
+    def _command(self, operation: Operation, handle: Handle, values: tuple[int, ...] = (), body: bytes = b"") -> int:
+        number = self.commands.append(operation, *handle, values, body)
+        self.wake()
+        return number
+
+    def _acknowledge(self) -> None:
+        applied = self.commands.applied
+        self._transports.acknowledged(applied)
+        self._paths.acknowledged(applied)
+        self.router.acknowledged(applied)
+        while self._keys and self._keys[0][0] < applied:
+            self._keys.pop(0)[1].free()
+
+    # --- rows handed up ---------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        self._drain_is_due = False
+        ring, state = self.tables.transport.handed, self.tables.transport.handed_state
+        shares = self.tables.transport.handed_flows
+        start = self.clock.monotonic_ns()
+        while state[1] < state[0]:
+            record = ring[state[1] % len(ring)]
+            self._dispatch(record)
+            shares[record.flow] -= 1
+            state[1] += 1
+            if self.clock.monotonic_ns() - start > DRAIN_NS:
+                assert self._loop is not None, "rows come up from a turn"
+                self._drain_is_due = True
+                self._loop.call_soon(self._drain)
+                return
+
+    def _dispatch(self, record: Any) -> None:
+        data = record.body[: record.length].tobytes()
+        owner = None
+        if record.kind == RowKind.STUN:
+            # By ufrag first: a peer may come back as another session from an address that had one.
+            owner = self.directory.find(data)
+        if owner is None and record.transport >= 0:
+            owner = self._owners.get(Handle(int(record.transport), int(record.generation)))
+        if owner is None:
+            self.tables.transport.drops[Drop.UNKNOWN_FLOW] += 1
+            return
+        if record.kind == RowKind.RTP:
+            owner.receive_unknown_media(data)
+        elif record.kind == RowKind.RTCP:
+            owner.receive_rtcp(data)
+        else:
+            host = address_from_bytes(record.address.tobytes())
+            address = Address(int(record.socket), host, int(record.port))
+            owner.receive_datagram(data, address, self.clock.monotonic())
+
+    # --- what transports ask for --------------------------------------------------------------------------------------
+
+    def add_transport(self, owner: TransportOwner, *, takes_reduced_size: bool) -> Handle:
+        """A row for a peer's transport. Raises CapacityError."""
+        handle = self._transports.allocate()
+        self._owners[handle] = owner
+        ssrc = self.router.new_ssrc(handle)
+        self._command(Operation.ADD_TRANSPORT, handle, (ssrc, int(takes_reduced_size)))
+        return handle
+
+    def remove_transport(self, handle: Handle, keys: SessionKeys | None) -> None:
+        """Let a transport go; its keys are freed once the turn cannot use them any more."""
+        del self._owners[handle]
+        self.router.forget_transport(handle)
+        number = self._command(Operation.REMOVE_TRANSPORT, handle)
+        self._transports.release(handle, number)
+        if keys is not None:
+            self._keys.append((number, keys))
+
+    def add_path(self, transport: Handle, address: Address) -> Handle:
+        """Datagrams from an address are this transport's from now on. Raises CapacityError."""
+        previous = self._path_of.get(address)
+        if previous is not None:
+            owner = self._owners.get(previous[1])
+            self.remove_path(previous[0], address)
+            if owner is not None:
+                owner.path_lost(address)
+        assert self._sockets is not None, "a path leads from an open socket"
+        handle = self._paths.allocate()
+        values, body = path_command(self._sockets.family(address.socket), address, transport.row)
+        self._command(Operation.ADD_PATH, handle, values, body)
+        self._path_of[address] = (handle, transport)
+        return handle
+
+    def remove_path(self, path: Handle, address: Address) -> None:
+        """Forget an address."""
+        self._path_of.pop(address, None)
+        self._paths.release(path, self._command(Operation.REMOVE_PATH, path))
+
+    def select_path(self, transport: Handle, path: Handle | None) -> None:
+        """Send a transport's packets there, or nowhere."""
+        self._command(Operation.SELECT_PATH, transport, (-1 if path is None else path.row,))
+
+    def set_keys(self, transport: Handle, keys: SessionKeys) -> None:
+        """Open and seal a transport's packets with these."""
+        self._command(Operation.SET_KEYS, transport, keys.command_values(), keys.command_body())
+
+    def set_extensions(self, transport: Handle, *, received: dict[int, int], sent: dict[int, int], mixed: bool) -> None:
+        """``received``: kind by id; ``sent``: id by kind (``rtp.extensions.ExtensionKind``)."""
+        body = bytearray(256 + 16)
+        for identifier, kind in received.items():
+            body[identifier] = kind
+        for kind, identifier in sent.items():
+            body[256 + kind] = identifier
+        self._command(Operation.SET_EXTENSIONS, transport, (int(mixed),), bytes(body))
+
+    def set_payload_types(self, transport: Handle, entries: Sequence[tuple[int, int, bool, int, int]]) -> None:
+        """(payload type, codec, is audio, payload type repaired or 255, clock rate) of what the peer may send."""
+        body = b"".join(
+            bytes([number, codec, is_audio, primary]) + clock_rate.to_bytes(4, "big")
+            for number, codec, is_audio, primary, clock_rate in entries
+        )
+        self._command(Operation.SET_PAYLOAD_TYPES, transport, (), body)
+
+    def send_datagram(self, path: Handle, data: bytes) -> None:
+        """Send a STUN or DTLS datagram with the next turn."""
+        self._command(Operation.SEND_DATAGRAM, path, (), data)
+
+    def send_unproven(self, data: bytes, address: Address) -> None:
+        """Send one datagram to an address that has no path: an error response to a check."""
+        if self._sockets is not None:
+            self._sockets.send_one(data, address)
+
+    def counters(self) -> dict[str, int]:
+        """Datagrams dropped since the start, by reason."""
+        return {reason.name.lower(): int(self.tables.transport.drops[reason]) for reason in Drop if reason}

@@ -1,0 +1,294 @@
+"""Route: who gets which packet. Media enters its source's history, then fans out to the track's subscriptions."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visiomedia.batch import ROWS_USED, Drop, PacketBatch, RowKind
+from visiomedia.congestion.kernels import note_transport_arrival
+from visiomedia.jit import subroutine
+from visiomedia.routing.history_kernels import find_entry, store
+from visiomedia.routing.rewrite_kernels import compose
+from visiomedia.routing.tables import BLOCK_ENTRIES, MAPPINGS, SHIFTS, RoutingTables
+from visiomedia.rtp.kernels import describe_payload, note_reception, restore_rtx
+from visiomedia.rtp.nack_kernels import note_arrival
+
+RTP = int(RowKind.RTP)
+RTX = 10
+DUPLICATE = int(Drop.DUPLICATE)
+PADDING_ONLY = int(Drop.PADDING_ONLY)
+NOT_FORWARDED = int(Drop.NOT_FORWARDED)
+TOO_OLD = int(Drop.TOO_OLD)
+MALFORMED = int(Drop.MALFORMED)
+FULL = int(Drop.FULL)
+
+ADVANCE_LIMIT = 2048
+"""A repaired packet older than this many behind the newest is of no use to anyone."""
+
+SETTLE_NS = 2_000_000_000
+"""After a layer was lost, a higher one is not taken up for this long."""
+
+RTX_TOKENS = 500
+"""Retransmissions a receiver may be owed at once; each forwarded packet earns one."""
+
+
+@subroutine
+def forwarded_index(source: Any, index: int) -> int:
+    """A raw index with the padding-only packets before it taken out."""
+    shift = np.int64(source.shifts)
+    oldest = max(np.int64(0), shift - SHIFTS)
+    while shift > oldest and index <= source.shift_index[(shift - 1) % SHIFTS]:
+        shift -= 1
+    return index - shift
+
+
+@subroutine
+def _take_out(source: Any, index: int) -> None:
+    """A padding-only packet leaves the sequence space, unless something behind it was forwarded already."""
+    previous = source.shift_index[(source.shifts - 1) % SHIFTS] if source.shifts > 0 else np.int64(-1)
+    if index > source.highest and index > previous:
+        source.shift_index[source.shifts % SHIFTS] = index
+        source.shifts += 1
+
+
+@subroutine
+def receive_media(
+    rows: NDArray[Any],
+    arena: NDArray[np.uint8],
+    first: int,
+    last: int,
+    routing: RoutingTables,
+    receptions: NDArray[Any],
+    nacks: NDArray[Any],
+    arrivals: NDArray[Any],
+    payload_types: NDArray[Any],
+    now: int,
+) -> None:
+    """Note what arrived, restore what was repaired, and put media into history; sets each row's ``entry``."""
+    sources = routing.sources
+    for i in range(first, last):
+        row = rows[i]
+        row.entry = -1
+        if row.kind != RTP or row.source < 0:
+            continue
+        if row.transport_sequence_number >= 0 and (row.drop == 0 or row.drop >= Drop.UNKNOWN_PAYLOAD_TYPE):
+            note_transport_arrival(
+                arrivals, row.transport, row.transport_sequence_number, row.arrival, row.ssrc, now
+            )
+        if row.drop != 0:
+            continue
+        number = np.int64(row.source)
+        if sources[number].in_use == 0:
+            row.drop = NOT_FORWARDED
+            continue
+        if row.codec == RTX:
+            number = np.int64(sources[number].repairs)
+            if number < 0:
+                row.drop = NOT_FORWARDED
+                continue
+            primary = payload_types[row.transport, row.payload_type].primary
+            source = sources[number]
+            if source.highest < 0 or restore_rtx(row, arena, primary, source.ssrc, source.highest) < 0:
+                row.drop = PADDING_ONLY  # probing: it measures a path and repairs nothing
+                continue
+            row.source = number
+            description = payload_types[row.transport, primary]
+            row.codec = description.codec
+            if row.codec == 0 or row.index < 0 or row.index > source.highest + ADVANCE_LIMIT:
+                row.drop = MALFORMED
+                continue
+            describe_payload(rows, i, arena)
+        source = sources[number]
+        if row.is_recovered == 0:
+            note_reception(receptions, number, row)
+        if source.is_audio == 0:
+            note_arrival(nacks, number, row.index, now)
+        if row.payload_length == 0:
+            source.padding_packets += 1
+            _take_out(source, row.index)
+            row.drop = PADDING_ONLY
+            continue
+        if source.track < 0:
+            row.drop = NOT_FORWARDED
+            continue
+        if source.highest >= 0 and row.index < source.highest - ADVANCE_LIMIT:
+            row.drop = TOO_OLD
+            continue
+        index = forwarded_index(source, row.index)
+        if find_entry(routing.history, source, index) >= 0:
+            source.duplicates += 1
+            row.drop = DUPLICATE
+            continue
+        entry = store(routing.history, source, index, row, arena, now)
+        if entry < 0:
+            row.drop = FULL
+            continue
+        row.entry = entry
+        source.highest = max(np.int64(source.highest), np.int64(row.index))
+        source.last_arrival = row.arrival
+        source.payload_type = row.payload_type
+        source.packets += 1
+        source.octets += row.payload_length
+        if row.is_recovered != 0:
+            source.recovered += 1
+        if row.is_key_frame != 0 and row.starts_frame != 0:
+            source.key_frames += 1
+            source.last_key_frame = row.arrival
+            source.key_frame_wanted = 0
+
+
+@subroutine
+def _source_time(reception: Any, timestamp: int) -> int:
+    """The publisher's clock, in ns since its NTP era, at an RTP timestamp of a source that has sent a report."""
+    ticks = np.int64(np.int32(np.uint32(timestamp) - np.uint32(reception.sender_report_timestamp)))
+    ntp = np.uint64(reception.sender_report_ntp)
+    seconds = np.int64(ntp >> np.uint64(32))
+    fraction = np.int64(((ntp & np.uint64(0xFFFFFFFF)) * np.uint64(1_000_000_000)) >> np.uint64(32))
+    return seconds * 1_000_000_000 + fraction + ticks * 1_000_000_000 // np.int64(reception.clock_rate)
+
+
+@subroutine
+def _switch(
+    subscription: Any, number: int, source: Any, receptions: NDArray[Any], sources: NDArray[Any], entry: Any
+) -> None:
+    """Continue the subscription's numbers and time with another source from this packet on."""
+    clock_rate = np.int64(subscription.clock_rate)
+    previous = np.int64(subscription.current)
+    if subscription.mappings == 0:
+        first_index = np.int64(subscription.highest) + 1
+    else:
+        # A gap of one tells the decoder that the picture before was not finished.
+        first_index = np.int64(subscription.highest) + (1 if subscription.last_marker != 0 else 2)
+        after = receptions[number]
+        if previous >= 0 and receptions[previous].sender_report_ntp != 0 and after.sender_report_ntp != 0:
+            # The same instant of the publisher's clock, told in the previous source's ticks.
+            before = receptions[previous]
+            instant = _source_time(after, np.int64(entry.timestamp))
+            reference = _source_time(before, np.int64(before.sender_report_timestamp))
+            ticks = (instant - reference) * clock_rate // 1_000_000_000
+            continued = np.int64(before.sender_report_timestamp) + ticks + subscription.timestamp_offset
+        else:
+            elapsed = max(np.int64(0), np.int64(entry.arrival) - np.int64(subscription.last_arrival))
+            continued = np.int64(subscription.last_timestamp) + elapsed * clock_rate // 1_000_000_000
+        ahead = np.int64(np.int32(np.uint32(continued & 0xFFFFFFFF) - np.uint32(subscription.last_timestamp)))
+        if ahead <= 0:
+            continued = np.int64(subscription.last_timestamp) + 1
+        subscription.timestamp_offset = (continued - np.int64(entry.timestamp)) & 0xFFFFFFFF
+        if previous >= 0 and source.layer < sources[previous].layer:
+            subscription.switched_down = entry.arrival
+        subscription.switches += 1
+    slot = subscription.mappings % MAPPINGS
+    subscription.map_source[slot] = number
+    subscription.map_first[slot] = first_index
+    subscription.map_offset[slot] = first_index - np.int64(entry.index)
+    subscription.mappings += 1
+    subscription.floor = entry.index
+    subscription.current = number
+    if subscription.target == number or previous < 0 or sources[previous].layer < source.layer:
+        subscription.target = -1
+
+
+@subroutine
+def _takes_over(subscription: Any, number: int, source: Any, sources: NDArray[Any], entry: Any) -> bool:
+    """Whether a subscription moves to this source with this packet."""
+    current = np.int64(subscription.current)
+    if subscription.is_audio != 0:
+        return current < 0 or sources[current].in_use == 0 or sources[current].layer == source.layer
+    if entry.is_key_frame == 0 or entry.starts_frame == 0:
+        return False
+    target = np.int64(subscription.target)
+    if target == number:
+        return True
+    if current < 0:
+        return target < 0 or source.layer >= sources[target].layer
+    settled = entry.arrival - subscription.switched_down > SETTLE_NS
+    return source.layer > sources[current].layer and (settled or subscription.switched_down == 0)
+
+
+@subroutine
+def forward(
+    routing: RoutingTables,
+    number: int,
+    source_row: int,
+    entry: Any,
+    receptions: NDArray[Any],
+    extension_maps: NDArray[Any],
+    out: Any,
+) -> bool:
+    """One packet to one subscription; whether it made an out row."""
+    subscription = routing.subscriptions[number]
+    source = routing.sources[source_row]
+    if entry.payload_type != subscription.source_payload_type:
+        return False
+    if subscription.current != source_row:
+        if not _takes_over(subscription, source_row, source, routing.sources, entry):
+            return False
+        _switch(subscription, source_row, source, receptions, routing.sources, entry)
+    if entry.index < subscription.floor:
+        subscription.late += 1
+        return False
+    slot = (subscription.mappings - 1) % MAPPINGS
+    index = np.int64(entry.index) + subscription.map_offset[slot]
+    compose(
+        out,
+        subscription,
+        number,
+        entry,
+        extension_maps[subscription.transport],
+        routing.history.pool,
+        index,
+        np.int64(-1),
+    )
+    if index > subscription.highest:
+        subscription.highest = index
+        subscription.last_timestamp = (np.int64(entry.timestamp) + subscription.timestamp_offset) & 0xFFFFFFFF
+        subscription.last_arrival = entry.arrival
+        subscription.last_marker = entry.marker
+    subscription.packets += 1
+    subscription.octets += entry.payload_length
+    subscription.rtx_tokens = min(subscription.rtx_tokens + 1, RTX_TOKENS)
+    return True
+
+
+@subroutine
+def fan_out(
+    rows: NDArray[Any],
+    first: int,
+    last: int,
+    routing: RoutingTables,
+    receptions: NDArray[Any],
+    extension_maps: NDArray[Any],
+    out: PacketBatch,
+    cursor: NDArray[np.int64],
+) -> bool:
+    """Out rows of every stored packet for every subscription of its track, audio first.
+
+    ``cursor``: (3,) int64: pass (0 audio, 1 video, 2 done), row, subscription (-1: the row's first). True where the
+    out batch filled up before the end: called again, it goes on from there.
+    """
+    while cursor[0] < 2:
+        while cursor[1] < last:
+            row = rows[cursor[1]]
+            if row.entry >= 0:
+                source = routing.sources[row.source]
+                if (source.is_audio != 0) == (cursor[0] == 0):
+                    if cursor[2] < 0:
+                        cursor[2] = routing.tracks[source.track].first_subscription
+                    entry = routing.history.entries[row.entry // BLOCK_ENTRIES, row.entry % BLOCK_ENTRIES]
+                    while cursor[2] >= 0:
+                        used = out.state[ROWS_USED]
+                        if used >= len(out.rows):
+                            return True
+                        subscription = np.int64(cursor[2])
+                        if forward(
+                            routing, subscription, np.int64(row.source), entry, receptions, extension_maps, out.rows[used]
+                        ):
+                            out.state[ROWS_USED] = used + 1
+                        cursor[2] = routing.subscriptions[subscription].next
+            cursor[1] += 1
+            cursor[2] = -1
+        cursor[0] += 1
+        cursor[1] = first
+        cursor[2] = -1
+    return False

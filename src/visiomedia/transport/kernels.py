@@ -1,0 +1,242 @@
+"""Demux: what each datagram is and whose (RFC 7983, RFC 5761), rows held for unbound SSRCs, rows handed up."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visiomedia.batch import BYTES_USED, MAX_DATAGRAM, ROWS_USED, Drop, PacketBatch, RowKind, append_datagram
+from visiomedia.batch import make_batch
+from visiomedia.jit import Arguments, kernel, subroutine
+from visiomedia.lookup import find, insert
+from visiomedia.net.tables import NetTables, PathKind, make_net_tables
+from visiomedia.transport import reference
+from visiomedia.transport.tables import HELD_NS, HELD_PER_TRANSPORT, TransportTables, make_transport_tables
+
+STUN = int(RowKind.STUN)
+DTLS = int(RowKind.DTLS)
+RTP = int(RowKind.RTP)
+RTCP = int(RowKind.RTCP)
+UNKNOWN = int(RowKind.UNKNOWN)
+UNKNOWN_KIND = int(Drop.UNKNOWN_KIND)
+UNKNOWN_FLOW = int(Drop.UNKNOWN_FLOW)
+HANDED_UP_OVERFLOW = int(Drop.HANDED_UP_OVERFLOW)
+PENDING_OVERFLOW = int(Drop.PENDING_OVERFLOW)
+HELD_DROP = int(Drop.HELD)
+
+
+def _example(generator: np.random.Generator) -> Arguments:
+    """A batch of every kind of datagram, from a known flow, from an unknown one and garbage."""
+    net = make_net_tables(8)
+    transport = make_transport_tables(4, 8, held=4, handed=8)
+    batch = make_batch(64, 64 * 256)
+    path = net.paths[3]
+    path.kind, path.transport, path.socket, path.port, path.address[15] = PathKind.UDP, 2, 1, 5000, 7
+    insert(net.flows, *flow_key(path.address, 1, 5000), 3)
+    insert(transport.ssrcs, 2, 0xCAFE, 0, 5)
+    for _ in range(48):
+        body = bytearray(generator.bytes(int(generator.integers(1, 60))))
+        body[0] = int(generator.choice([0, 1, 2, 19, 20, 63, 64, 127, 128, 144, 191, 192, 255]))
+        if len(body) >= 12 and generator.integers(2):
+            body[8:12] = (0xCAFE).to_bytes(4, "big")
+        address = bytes(15) + bytes([int(generator.choice([7, 7, 7, 8]))])
+        port = int(generator.choice([5000, 5001]))
+        row = append_datagram(batch, bytes(body), arrival=9, address=address, port=port, socket=1)
+        if generator.integers(8) == 0:
+            batch.rows[row].drop = Drop.TRUNCATED
+    return batch.rows, batch.arena, 0, 48, net, transport
+
+
+@subroutine
+def flow_key(address: NDArray[np.uint8], socket: int, port: int) -> tuple[int, int, int]:
+    """The three words under which a flow is looked up."""
+    high = np.uint64(0)
+    low = np.uint64(0)
+    for i in range(8):
+        high = (high << np.uint64(8)) | np.uint64(address[i])
+        low = (low << np.uint64(8)) | np.uint64(address[8 + i])
+    return high, low, np.uint64(socket) << np.uint64(16) | np.uint64(port)
+
+
+@kernel(oracle=reference.demux, example=_example)
+def demux(
+    rows: NDArray[Any], arena: NDArray[np.uint8], first: int, last: int, net: NetTables, transport: TransportTables
+) -> None:
+    """Fill kind, path, transport and source of rows ``first`` to ``last``; count what came on each path.
+
+    RFC 7983 section 7: 0-3 STUN, 20-63 DTLS, 128-191 RTP and RTCP; RFC 5761 section 4: a second byte of 192-223 is
+    RTCP. Media from a flow that no validated check has made known is dropped, so is DTLS.
+    """
+    for i in range(first, last):
+        row = rows[i]
+        row.path = -1
+        row.transport = -1
+        row.source = -1
+        row.kind = UNKNOWN
+        if row.drop != 0:
+            continue
+        if row.length < 1:
+            row.drop = UNKNOWN_KIND
+            continue
+        byte = arena[row.offset]
+        if byte <= 3:
+            row.kind = STUN
+        elif 20 <= byte <= 63:
+            row.kind = DTLS
+        elif 128 <= byte <= 191 and row.length >= 8:
+            second = arena[row.offset + 1]
+            row.kind = RTCP if 192 <= second <= 223 else RTP
+        else:
+            row.drop = UNKNOWN_KIND
+            continue
+        if row.kind == RTP and row.length < 12:
+            row.drop = UNKNOWN_KIND
+            continue
+        a, b, c = flow_key(row.address, row.socket, row.port)
+        path_row = find(net.flows, a, b, c)
+        if path_row < 0:
+            if row.kind != STUN:
+                row.drop = UNKNOWN_FLOW
+            continue
+        path = net.paths[path_row]
+        path.received_packets += 1
+        path.received_bytes += row.length
+        path.last_received = row.arrival
+        row.path = path_row
+        row.transport = path.transport
+        if row.kind == RTP:
+            at = row.offset + 8
+            ssrc = (
+                (np.int64(arena[at]) << 24)
+                | (np.int64(arena[at + 1]) << 16)
+                | (np.int64(arena[at + 2]) << 8)
+                | np.int64(arena[at + 3])
+            )
+            row.ssrc = ssrc
+            row.source = find(transport.ssrcs, row.transport, ssrc, 0)
+
+
+@subroutine
+def hand_up(tables: TransportTables, row: Any, body: NDArray[np.uint8], offset: int, length: int) -> bool:
+    """Copy bytes for the session plane; False, and counted by the caller, where the ring has no room for this flow.
+
+    Once the ring is half full a flow may hold an eighth of it, so that a flood from one address or a few costs
+    their own datagrams first.
+    """
+    state = tables.handed_state
+    capacity = len(tables.handed)
+    waiting = state[0] - state[1]
+    flow = np.int64(0)
+    for i in range(16):
+        flow = flow * 31 + row.address[i]
+    flow = (flow * 31 + row.port) & (len(tables.handed_flows) - 1)
+    if waiting >= capacity or (2 * waiting >= capacity and 8 * tables.handed_flows[flow] >= capacity):
+        return False
+    handed = tables.handed[state[0] % capacity]
+    handed.kind = row.kind
+    handed.socket = row.socket
+    handed.port = row.port
+    handed.address[:] = row.address
+    handed.path = row.path
+    handed.transport = row.transport
+    handed.generation = tables.transports[row.transport].generation if row.transport >= 0 else 0
+    handed.arrival = row.arrival
+    handed.flow = flow
+    handed.length = length
+    for i in range(length):
+        handed.body[i] = body[offset + i]
+    tables.handed_flows[flow] += 1
+    state[0] += 1
+    return True
+
+
+@subroutine
+def hold(tables: TransportTables, row: Any, arena: NDArray[np.uint8], now: int) -> int:
+    """Keep a sealed packet until its SSRC is bound; the reason why not, or HELD."""
+    transport = tables.transports[row.transport]
+    if transport.held >= HELD_PER_TRANSPORT:
+        return PENDING_OVERFLOW
+    for i in range(len(tables.held)):
+        held = tables.held[i]
+        if held.in_use == 0:
+            held.in_use = 1
+            held.released = 0
+            held.socket = row.socket
+            held.port = row.port
+            held.address[:] = row.address
+            held.transport = row.transport
+            held.ssrc = row.ssrc
+            held.length = row.length
+            held.arrival = row.arrival
+            for k in range(row.length):
+                held.body[k] = arena[row.offset + k]
+            transport.held += 1
+            tables.held_state[0] += 1
+            return HELD_DROP
+    return PENDING_OVERFLOW
+
+
+@subroutine
+def release_held(tables: TransportTables, transport: int, ssrc: int) -> None:
+    """The SSRC is bound: its packets enter the line with the next batch."""
+    if tables.held_state[0] == 0:
+        return
+    for i in range(len(tables.held)):
+        held = tables.held[i]
+        if held.in_use != 0 and held.transport == transport and held.ssrc == ssrc:
+            held.released = 1
+
+
+@subroutine
+def drop_held(tables: TransportTables, transport: int) -> None:
+    """The transport is gone: so is what it held."""
+    for i in range(len(tables.held)):
+        held = tables.held[i]
+        if held.in_use != 0 and held.transport == transport:
+            held.in_use = 0
+            tables.held_state[0] -= 1
+    tables.transports[transport].held = 0
+
+
+@subroutine
+def inject_held(tables: TransportTables, batch: PacketBatch, now: int) -> None:
+    """Append released packets to an inbound batch, oldest first, and let go of those that waited too long."""
+    if tables.held_state[0] == 0:
+        return
+    rows, arena, state = batch
+    remaining = np.int64(0)
+    for i in range(len(tables.held)):
+        held = tables.held[i]
+        if held.in_use == 0:
+            continue
+        if held.released == 0:
+            if now - held.arrival > HELD_NS:
+                held.in_use = 0
+                tables.held_state[0] -= 1
+                tables.transports[held.transport].held -= 1
+                tables.drops[HELD_DROP] += 1
+            continue
+        remaining += 1
+    while remaining > 0 and state[ROWS_USED] < len(rows) and state[BYTES_USED] + MAX_DATAGRAM <= len(arena):
+        oldest = -1
+        for i in range(len(tables.held)):
+            if tables.held[i].in_use != 0 and tables.held[i].released != 0:
+                if oldest < 0 or tables.held[i].arrival < tables.held[oldest].arrival:
+                    oldest = i
+        held = tables.held[oldest]
+        row = rows[state[ROWS_USED]]
+        row.arrival = held.arrival
+        row.address[:] = held.address
+        row.port = held.port
+        row.socket = held.socket
+        row.offset = state[BYTES_USED]
+        row.length = held.length
+        row.drop = 0
+        for k in range(held.length):
+            arena[state[BYTES_USED] + k] = held.body[k]
+        state[ROWS_USED] += 1
+        state[BYTES_USED] += held.length
+        held.in_use = 0
+        tables.held_state[0] -= 1
+        tables.transports[held.transport].held -= 1
+        remaining -= 1
