@@ -82,7 +82,7 @@ acceptance: test-packages $(VENV)/.dev $(VENV)/.warm ## Browsers and other stack
 unit-packages: ## System packages of the unit tests, installed where missing.
 	@tools/system_packages.sh opus
 test-packages: ## System packages of all tests, installed where missing.
-	@tools/system_packages.sh opus iproute chromium fonts
+	@tools/system_packages.sh opus iproute chromium driver fonts
 
 $(BIN)/python:
 	tools/virtual_environment.sh $(VENV)

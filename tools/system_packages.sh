@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the system packages named as arguments are there: python opus iproute chromium fonts.
+# Makes sure that the system packages named as arguments are there: python opus iproute chromium driver fonts.
 # What is missing is installed by apt-get as root or through sudo; elsewhere the command to run is printed.
 set -euo pipefail
 
@@ -11,7 +11,7 @@ need() { # need PACKAGE COMMAND...: PACKAGE is missing unless COMMAND succeeds
     shift
     "$@" >/dev/null 2>&1 || missing+=("$package")
 }
-opus_is_there() { [ "$(uname)" != Linux ] || ldconfig -p | grep -F libopus.so.0; }
+library_is_there() { [ "$(uname)" != Linux ] || ldconfig -p | grep -F "$1"; }
 fonts_are_there() { find /usr/share/fonts -name '*.[to]tf' -print -quit | grep .; }
 
 for name in "$@"; do
@@ -20,9 +20,10 @@ for name in "$@"; do
         need python3 test -x /usr/bin/python3
         need python3-venv /usr/bin/python3 -c 'import ensurepip, venv'
         ;;
-    opus) need libopus0 opus_is_there ;;
+    opus) need libopus0 library_is_there libopus.so.0 ;;
     iproute) need iproute2 command -v ip ;;
     chromium) need chromium command -v chromium ;;
+    driver) need libatomic1 library_is_there libatomic.so.1 ;; # of the program through which Chromium is driven
     fonts) need fonts-dejavu-core fonts_are_there ;;
     *)
         echo "$0: no package list named $name" >&2

@@ -33,4 +33,5 @@ if [ -z "$python" ]; then
     exit 1
 fi
 echo "Creating $target with $("$python" --version) ($python)"
+trap 'rm -rf "$target"' ERR INT TERM # half an environment would look like a whole one
 "$python" -m venv "$target"

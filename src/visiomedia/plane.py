@@ -25,7 +25,9 @@ from visiomedia.jit import compile_for, subroutine
 from visiomedia.line import Capacities, Tables, advance, begin, ingest, make_batches, make_tables, reset
 from visiomedia.net.addresses import address_from_bytes, path_command
 from visiomedia.net.kernels import receive, send
-from visiomedia.net.sockets import DatagramSockets, open_sockets
+from visiomedia.net.portable import PortableUdp
+from visiomedia.net.sockets import DatagramSockets, kernels_available
+from visiomedia.net.udp import BatchUdp
 from visiomedia.routing.router import Router
 from visiomedia.routing.timer_kernels import NEXT_SCAN
 from visiomedia.rows import Handle, RowAllocator
@@ -113,8 +115,12 @@ class Plane:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        self._sockets = open_sockets(self._addresses, self._port, portable=self._portable)
-        self._run_turn = self._portable_turn if self._portable else self._compiled_turn()
+        if self._portable or not kernels_available():
+            self._sockets = PortableUdp(self._addresses, self._port)
+            self._run_turn = self._portable_turn
+        else:
+            self._sockets = BatchUdp(self._addresses, self._port)
+            self._run_turn = self._compiled_turn()
         for descriptor in self._sockets.filenos():
             self._loop.add_reader(descriptor, self._turn)
         return self
@@ -279,9 +285,8 @@ class Plane:
             self.remove_path(previous[0], address)
             if owner is not None:
                 owner.path_lost(address)
-        assert self._sockets is not None, "a path leads from an open socket"
         handle = self._paths.allocate()
-        values, body = path_command(self._sockets.family(address.socket), address, transport.row)
+        values, body = path_command(address, transport.row)
         self._command(Operation.ADD_PATH, handle, values, body)
         self._path_of[address] = (handle, transport)
         return handle

@@ -11,7 +11,9 @@ from playwright.async_api import Browser, Route, async_playwright
 
 from tests.browser.page import SCRIPT, BrowserPage, Identity
 
-INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
+INSTALL = (
+    "make test-packages, or apt-get install --no-install-recommends chromium libatomic1 fonts-dejavu-core"
+)
 
 FLAGS = (
     "--no-sandbox",  # its sandbox refuses to start as root

@@ -10,7 +10,8 @@ from visiomedia.ice.credentials import Credentials
 from visiomedia.plane import Plane
 from visiomedia.rows import Handle
 from visiomedia.srtp.crypto import SessionKeys, make_session_keys
-from visiomedia.srtp.dtls import HandshakeCompleted
+from visiomedia.srtp.certificate import Fingerprint
+from visiomedia.srtp.dtls import DtlsRole, HandshakeCompleted
 from visiomedia.transport.webrtc import (
     PathForgotten,
     PathSelected,
@@ -35,6 +36,7 @@ class TransportDriver:
         handle_event: Callable[[TransportEvent], None],
         handle_unknown_media: Callable[[bytes], None],
         handle_rtcp: Callable[[bytes], None],
+        takes_reduced_size: bool,
         settings: WebRtcSettings | None = None,
     ) -> None:
         self.plane = plane
@@ -47,13 +49,20 @@ class TransportDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._armed: float | None = None
         self._is_closed = False
-        self.handle = plane.add_transport(self, takes_reduced_size=True)
+        self.handle = plane.add_transport(self, takes_reduced_size=takes_reduced_size)
         self._ufrags: set[str] = set()
         self._register(self.engine.local_credentials)
 
     def _register(self, credentials: Credentials) -> None:
         self.plane.directory.register(credentials.ufrag, self)
         self._ufrags.add(credentials.ufrag)
+
+    def set_remote(
+        self, remote: Credentials, role: DtlsRole, fingerprints: tuple[Fingerprint, ...], now: float
+    ) -> None:
+        """See ``WebRtcTransport.set_remote``."""
+        self.engine.set_remote(remote, role, fingerprints, now)
+        self.pump(now)
 
     def restart_ice(self, remote: Credentials | None) -> Credentials:
         """Begin an ICE restart; returns our new credentials."""

@@ -8,7 +8,7 @@ from visiomedia.commands import CommandQueue, Operation
 from visiomedia.errors import InvalidStateError
 from visiomedia.routing.tables import CNAME_BYTES, MAX_LAYERS, RoutingTables
 from visiomedia.rows import Handle, RowAllocator
-from visiomedia.rtp.payload.codec import Codec
+from visiomedia.sdp.attributes import Codec
 
 LOWER_HALF = 0x7FFF
 """First sequence numbers lie in the lower half, so that no receiver takes an early loss for a rollover (RFC 3711
@@ -21,15 +21,15 @@ class Track:
 
     handle: Handle
     transport: Handle
-    codec: Codec
-    payload_type: int
-    clock_rate: int
+    format: Codec
+    """As the publisher negotiated it: what a receiver is matched with."""
     is_audio: bool
-    codec_parameters: str = ""
-    """The format's fmtp as offered, so that a receiver can be matched with it."""
+    cname: str
     is_closed: bool = False
     sources: dict[int, Handle] = field(default_factory=dict)
     """Bound SSRCs by layer, 0 the lowest."""
+    repairs: dict[Handle, list[Handle]] = field(default_factory=dict)
+    """Repair streams by the source they repair."""
     subscriptions: set["Subscription"] = field(default_factory=set)
     on_closed: list[Callable[[], None]] = field(default_factory=list)
 
@@ -87,19 +87,16 @@ class Router:
         self,
         transport: Handle,
         *,
-        codec: Codec,
-        payload_type: int,
-        clock_rate: int,
+        format: Codec,
         is_audio: bool,
         cname: str,
-        codec_parameters: str = "",
     ) -> Track:
         """A new track that a transport publishes. ``cname``: one for all of a participant's tracks, so that lips
         stay with voices; it is cut at 64 bytes. Raises CapacityError."""
         handle = self._tracks.allocate()
         name = cname.encode()[:CNAME_BYTES]
         self._commands.append(Operation.ADD_TRACK, *handle, (transport.row, int(is_audio)), name)
-        return Track(handle, transport, codec, payload_type, clock_rate, is_audio, codec_parameters)
+        return Track(handle, transport, format, is_audio, cname)
 
     def add_source(self, track: Track, ssrc: int, layer: int = 0) -> Handle:
         """Bind an SSRC to a layer of a track; one that was bound to it before ends. Raises CapacityError."""
@@ -108,25 +105,34 @@ class Router:
         assert 0 <= layer < MAX_LAYERS, "layers are bounded by negotiation"
         previous = track.sources.pop(layer, None)
         if previous is not None:
-            self.remove_source(previous)
+            self._remove_layer(track, previous)
         handle = self._sources.allocate()
-        values = (track.transport.row, ssrc, track.handle.row, layer, -1, track.clock_rate, int(track.is_audio))
+        values = (track.transport.row, ssrc, track.handle.row, layer, -1, track.format.clock_rate, int(track.is_audio))
         self._commands.append(Operation.ADD_SOURCE, *handle, values)
         track.sources[layer] = handle
         return handle
 
-    def add_repair_source(self, transport: Handle, ssrc: int, repairs: Handle | None, clock_rate: int) -> Handle:
-        """Bind a retransmission stream's SSRC (RFC 4588); ``repairs`` is the source it repairs."""
+    def add_repair_source(self, track: Track, ssrc: int, repairs: Handle) -> Handle:
+        """Bind a retransmission stream's SSRC (RFC 4588); ``repairs`` is the source of the track that it repairs."""
         handle = self._sources.allocate()
-        repaired = -1 if repairs is None else repairs.row
-        self._commands.append(
-            Operation.ADD_SOURCE, *handle, (transport.row, ssrc, -1, 0, repaired, clock_rate, 0)
-        )
+        values = (track.transport.row, ssrc, -1, 0, repairs.row, track.format.clock_rate, int(track.is_audio))
+        self._commands.append(Operation.ADD_SOURCE, *handle, values)
+        track.repairs.setdefault(repairs, []).append(handle)
         return handle
 
     def remove_source(self, source: Handle) -> None:
-        """Let go of an SSRC."""
-        self._sources.release(source, self._commands.append(Operation.REMOVE_SOURCE, *source))
+        """Let go of an SSRC. Harmless when it is gone."""
+        if self._sources.is_current(source):
+            self._sources.release(source, self._commands.append(Operation.REMOVE_SOURCE, *source))
+
+    def _remove_layer(self, track: Track, source: Handle) -> None:
+        for repair in track.repairs.pop(source, []):
+            self.remove_source(repair)
+        self.remove_source(source)
+
+    def new_cname(self) -> str:
+        """A short persistent name of one participant (RFC 7022 section 4.2: 96 random bits)."""
+        return self._entropy(12).hex()
 
     def remove_track(self, track: Track) -> None:
         """End a track: its subscriptions end with it. Harmless when it has ended."""
@@ -136,7 +142,7 @@ class Router:
         for subscription in list(track.subscriptions):
             self.unsubscribe(subscription)
         for source in track.sources.values():
-            self.remove_source(source)
+            self._remove_layer(track, source)
         track.sources.clear()
         self._tracks.release(track.handle, self._commands.append(Operation.REMOVE_TRACK, *track.handle))
         for callback in track.on_closed:
@@ -186,8 +192,8 @@ class Router:
             rtx_ssrc if rtx_payload_type else 0,
             payload_type,
             rtx_payload_type,
-            track.payload_type,
-            track.clock_rate,
+            track.format.payload_type,
+            track.format.clock_rate,
             int.from_bytes(draw[:2], "big") & LOWER_HALF,
             int.from_bytes(draw[2:4], "big") & LOWER_HALF,
             int.from_bytes(draw[4:], "big"),

@@ -124,7 +124,7 @@ def _repair(
         if source.is_audio != 0 or source.repairs >= 0 or not has_rtcp_room(out):
             continue
         transport = transports[source.transport]
-        due = next_nack(nacks, number)
+        due = next_nack(nacks, number, np.int64(0))
         if due != 0 and due <= now:
             count = collect_nacks(nacks, number, now, np.int64(0), pairs)
             if nacks[number].overflowed != 0:

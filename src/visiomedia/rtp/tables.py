@@ -55,6 +55,7 @@ NACK_LIST = record(
         ("count", "<i4"),
         ("overflowed", "u1"),  # since last asked: repair by NACK is hopeless, a key frame is wanted
         ("index", "<i8", (NACK_PENDING,)),
+        ("noticed", "<i8", (NACK_PENDING,)),  # monotonic ns
         ("requested", "<i8", (NACK_PENDING,)),  # monotonic ns of the last request, 0 before the first
         ("tries", "u1", (NACK_PENDING,)),
     ]

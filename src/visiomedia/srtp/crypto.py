@@ -1,13 +1,14 @@
 """Where the kernels' cryptography comes from: OpenSSL's EVP for AES-GCM, libsrtp for AES-CM with HMAC-SHA1.
 
-libsrtp is pylibsrtp's, by the addresses that its binding gives. EVP is looked for first in pylibsrtp's own extension,
-which has an OpenSSL inside, then in the system's libcrypto; where there is neither, libsrtp does AES-GCM as well.
-Several OpenSSLs may live in one process: functions are taken by address and known to kernels by private names.
+libsrtp is pylibsrtp's, by the addresses that its binding gives. EVP is looked for first in pylibsrtp's own
+extension, which has an OpenSSL inside, then in the system's libcrypto; where there is neither, libsrtp does
+AES-GCM as well. Several OpenSSLs may live in one process: functions are taken by address and known to kernels
+by private names.
 """
 
 import ctypes
 import ctypes.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ctypes import c_char_p, c_int, c_void_p
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pylibsrtp
 from pylibsrtp import _binding
 
-from visiomedia.errors import ConfigurationError
+from visiomedia.errors import ConfigurationError, InvalidStateError
 from visiomedia.jit import external
 from visiomedia.srtp.key_derivation import MasterKey, TransformKeys, derive_rtcp_keys, derive_rtp_keys
 from visiomedia.srtp.profiles import ProtectionProfile
@@ -127,31 +128,32 @@ def evp_library() -> str | None:
 
 @dataclass(slots=True, eq=False)
 class KeyMaterial:
-    """Session keys behind one pointer of a SESSION row. ``rtcp_sent``: by SSRC, for references of libsrtp, which
-    counts SRTCP indices by SSRC from 1."""
+    """What is behind one pointer of a SESSION row. ``session``: libsrtp's, kept. ``rtcp_sent``: by SSRC,
+    for references of libsrtp, which counts SRTCP indices by SSRC from 1."""
 
     profile: ProtectionProfile
     keys: TransformKeys
+    session: pylibsrtp.Session | None
     rtcp_sent: dict[int, int] = field(default_factory=dict)
 
 
 KEY_MATERIAL: dict[int, KeyMaterial] = {}
-"""By pointer, from ``make_session_keys`` to ``free``: a reference cannot look behind a pointer as a kernel does."""
+"""By pointer, from ``make_session_keys`` to ``free``: a reference cannot look behind a pointer as a kernel
+does."""
 
 
 @dataclass(slots=True, eq=False)
 class SessionKeys:
     """What SET_KEYS gives to a transport, and what lies behind it until ``free``.
 
-    ``pointers`` and ``salts``: receive RTP, receive RTCP, send RTP, send RTCP. The pointers are EVP contexts or
-    libsrtp sessions; they are used by one thread at a time, the turn's.
+    ``pointers`` and ``salts``: receive RTP, receive RTCP, send RTP, send RTCP. The pointers are EVP contexts
+    or libsrtp sessions; they are used by one thread at a time, the turn's.
     """
 
     profile: ProtectionProfile
     cipher: Cipher
     pointers: tuple[int, ...]
     salts: tuple[bytes, ...] = field(repr=False)
-    _sessions: tuple[pylibsrtp.Session, ...] = field(repr=False)
     _is_freed: bool = field(default=False, repr=False)
 
     def command_values(self) -> tuple[int, ...]:
@@ -172,7 +174,6 @@ class SessionKeys:
             del KEY_MATERIAL[pointer]
             if self.cipher is Cipher.AES_GCM:
                 _free_context(pointer)
-        self._sessions = ()
 
 
 def make_session_keys(
@@ -204,24 +205,36 @@ def make_session_keys(
         derive_rtcp_keys(profile, local),
     )
     if profile.is_aead and native_available() and not is_portable:
-        keys = SessionKeys(
-            profile,
-            Cipher.AES_GCM,
-            tuple(_make_context(transform, is_encrypting=i >= 2) for i, transform in enumerate(transforms)),
-            tuple(transform.salt for transform in transforms),
-            (),
-        )
-    else:
-        # One session for each pointer: what RTCP's senders do must not touch the state of RTP's.
-        sessions = tuple(
-            make_libsrtp_session(profile, master.key, master.salt, is_inbound=master is remote)
-            for master in (remote, remote, local, local)
-        )
-        pointers = tuple(int(_binding.ffi.cast("uintptr_t", session._srtp[0])) for session in sessions)
-        keys = SessionKeys(profile, Cipher.LIBSRTP, pointers, (bytes(12),) * 4, sessions)
-    for pointer, transform in zip(keys.pointers, transforms, strict=True):
-        KEY_MATERIAL[pointer] = KeyMaterial(profile, transform)
-    return keys
+        return make_evp_keys(profile, transforms)
+    # One session for each pointer: what RTCP's senders do must not touch the state of RTP's.
+    sessions = tuple(
+        make_libsrtp_session(profile, master.key, master.salt, is_inbound=is_inbound)
+        for master, is_inbound in ((remote, True), (remote, True), (local, False), (local, False))
+    )
+    cipher = Cipher.LIBSRTP_GCM if profile.is_aead else Cipher.LIBSRTP
+    pointers = tuple(_libsrtp_pointer(session) for session in sessions)
+    for pointer, transform, session in zip(pointers, transforms, sessions, strict=True):
+        KEY_MATERIAL[pointer] = KeyMaterial(profile, transform, session)
+    return SessionKeys(profile, cipher, pointers, (bytes(12),) * 4)
+
+
+def make_evp_keys(profile: ProtectionProfile, transforms: Sequence[TransformKeys]) -> SessionKeys:
+    """Contexts for session keys that are known already: receive RTP, receive RTCP, send RTP, send RTCP.
+
+    Raises:
+        InvalidStateError: there is no EVP.
+    """
+    if not native_available():
+        raise InvalidStateError("no library here has OpenSSL's EVP")
+    pointers = tuple(_make_context(transform, is_encrypting=i >= 2) for i, transform in enumerate(transforms))
+    for pointer, transform in zip(pointers, transforms, strict=True):
+        KEY_MATERIAL[pointer] = KeyMaterial(profile, transform, None)
+    return SessionKeys(profile, Cipher.AES_GCM, pointers, tuple(transform.salt for transform in transforms))
+
+
+def _libsrtp_pointer(session: Any) -> int:
+    """The srtp_t inside a session of pylibsrtp."""
+    return int(_binding.ffi.cast("uintptr_t", session._srtp[0]))
 
 
 def _make_context(transform: TransformKeys, *, is_encrypting: bool) -> int:

@@ -1,4 +1,5 @@
-"""SRTP over batches: opening in place, sealing out rows, and what commands do to sessions (RFC 3711, RFC 7714).
+"""SRTP over batches: opening in place, sealing out rows, and what commands do to sessions (RFC 3711, RFC
+7714).
 
 AES-GCM by EVP; where a session's cipher is LIBSRTP the same steps with libsrtp, whose state follows ours.
 """
@@ -34,6 +35,7 @@ from visiomedia.srtp.gcm import (
 from visiomedia.srtp.tables import RTCP_SENDERS, Cipher
 from visiomedia.srtp.windows import (
     MAX_INDEX,
+    Integer,
     check_index,
     check_rtcp_index,
     estimate_index,
@@ -85,18 +87,18 @@ LIBSRTP_INDEX_OLD = 26
 IS_LITTLE_ENDIAN = sys.byteorder == "little"
 
 
-# --- reading headers -----------------------------------------------------------------------------------------
+# --- reading headers ----------------------------------------------------------------------------------------
 
 
 @subroutine
-def _word(arena: Any, offset: int) -> int:
+def _word(arena: Any, offset: Integer) -> Integer:
     """32 bits in network order."""
     high = (np.int64(arena[offset]) << 24) | (np.int64(arena[offset + 1]) << 16)
     return np.int64(high | (np.int64(arena[offset + 2]) << 8) | np.int64(arena[offset + 3]))
 
 
 @subroutine
-def _rtp_header_length(arena: Any, offset: int, length: int) -> int:
+def _rtp_header_length(arena: Any, offset: Integer, length: Integer) -> Integer:
     """Bytes of fixed header, CSRCs and extension (RFC 3550 section 5.1), or -1 where they do not fit."""
     if length < 12 or (arena[offset] >> 6) != 2:
         return np.int64(-1)
@@ -109,19 +111,19 @@ def _rtp_header_length(arena: Any, offset: int, length: int) -> int:
     return np.int64(header if header <= length else -1)
 
 
-# --- libsrtp -------------------------------------------------------------------------------------------------
+# --- libsrtp ------------------------------------------------------------------------------------------------
 
 
 @subroutine
-def _drop_of_status(status: int) -> int:
+def _drop_of_status(status: Integer) -> Integer:
     """Why libsrtp did not open a packet."""
     if status == 0:
         return PASSED
     if status == LIBSRTP_REPLAYED:
         return REPLAYED
-    if status == LIBSRTP_REPLAYED_OLD or status == LIBSRTP_INDEX_OLD:  # noqa: PLR1714
+    if status in (LIBSRTP_REPLAYED_OLD, LIBSRTP_INDEX_OLD):
         return TOO_OLD
-    if status == LIBSRTP_BAD_PARAMETER or status == LIBSRTP_PARSE_ERROR:  # noqa: PLR1714
+    if status in (LIBSRTP_BAD_PARAMETER, LIBSRTP_PARSE_ERROR):
         return MALFORMED
     return AUTHENTICATION
 
@@ -133,19 +135,21 @@ def _length_cell(scratch: Any) -> Any:
 
 
 @subroutine
-def _remove_stream(session: int, ssrc: int) -> None:
+def _remove_stream(session: Integer, ssrc: Integer) -> None:
     """Make libsrtp forget an SSRC, if it knows it. It takes the SSRC as it lies in a packet."""
     value = ssrc
     if IS_LITTLE_ENDIAN:
-        value = ((ssrc & 0xFF) << 24) | ((ssrc & 0xFF00) << 8) | ((ssrc >> 8) & 0xFF00) | ((ssrc >> 24) & 0xFF)
-    libsrtp_remove_stream(session, np.uint32(value))
+        value = (
+            ((ssrc & 0xFF) << 24) | ((ssrc & 0xFF00) << 8) | ((ssrc >> 8) & 0xFF00) | ((ssrc >> 24) & 0xFF)
+        )
+    libsrtp_remove_stream(int(session), int(value))
 
 
-# --- opening -------------------------------------------------------------------------------------------------
+# --- opening ------------------------------------------------------------------------------------------------
 
 
 @subroutine
-def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: Any) -> int:
+def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: Any) -> Integer:
     """Open one RTP row; returns why it is dropped."""
     if session.cipher == NO_KEYS_CIPHER:
         return NO_KEYS
@@ -161,7 +165,8 @@ def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: An
     index = estimate_index(np.int64(stream.highest), sequence_number)
     if index > MAX_INDEX:
         return TOO_OLD
-    # RFC 3711 section 3.3: the replay check comes first, and the list is updated once the packet is authentic.
+    # RFC 3711 section 3.3: the replay check comes first, and the list is updated once the packet is
+    # authentic.
     verdict = check_index(stream, index)
     if verdict != PASSED:
         return verdict
@@ -183,7 +188,9 @@ def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: An
     else:
         cell = _length_cell(scratch)
         cell[0] = length
-        status = libsrtp_unprotect(session.receive_rtp, start, address_of(scratch) + LENGTH_OFFSET)
+        status = libsrtp_unprotect(
+            int(session.receive_rtp), int(start), int(address_of(scratch)) + LENGTH_OFFSET
+        )
         verdict = _drop_of_status(status)
         if verdict != PASSED:
             return verdict
@@ -196,8 +203,9 @@ def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: An
 
 
 @subroutine
-def _rtcp_sender(session: Any, ssrc: int, now: int) -> int:
-    """The place of an SSRC in the session's replay state: its own, a free one, the longest idle one, or -1."""
+def _rtcp_sender(session: Any, ssrc: Integer, now: Integer) -> Integer:
+    """The place of an SSRC in the session's replay state: its own, a free one, the longest idle one, or
+    -1."""
     free, idle = np.int64(-1), np.int64(-1)
     for i in range(RTCP_SENDERS):
         sender = session.rtcp_streams[i]
@@ -216,14 +224,16 @@ def _rtcp_sender(session: Any, ssrc: int, now: int) -> int:
 
 
 @subroutine
-def _open_rtcp_gcm(arena: Any, offset: int, length: int, session: Any, scratch: Any, ssrc: int, word: int) -> bool:
+def _open_rtcp_gcm(
+    arena: Any, offset: Integer, length: Integer, session: Any, scratch: Any, ssrc: Integer, word: Integer
+) -> bool:
     """Open an SRTCP packet in place (RFC 7714 section 9); its index word lies behind its tag."""
     start, workspace = address_of(arena) + offset, address_of(scratch)
     context = np.int64(session.receive_rtcp)
     clear = length - TAG - SRTCP_INDEX_BYTES
     write_iv(scratch, session.receive_rtcp_salt, ssrc, word & MAX_SRTCP_INDEX)
-    # RFC 7714 section 9.2: with E set the first 8 bytes stay clear; with E clear (section 9.3) the whole compound.
-    # The index word is authenticated after either.
+    # RFC 7714 section 9.2: with E set the first 8 bytes stay clear; with E clear (section 9.3) the whole
+    # compound. The index word is authenticated after either.
     authenticated = np.int64(RTCP_HEADER) if word & SRTCP_ENCRYPTED else clear
     return bool(
         begin_opening(context, workspace, start + clear)
@@ -236,17 +246,18 @@ def _open_rtcp_gcm(arena: Any, offset: int, length: int, session: Any, scratch: 
 
 
 @subroutine
-def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: int, scratch: Any) -> int:
+def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: Integer, scratch: Any) -> Integer:
     """Open one RTCP row; returns why it is dropped."""
     if session.cipher == NO_KEYS_CIPHER:
         return NO_KEYS
     offset, length = np.int64(row.offset), np.int64(row.length)
-    is_gcm = session.cipher == AES_GCM or session.receive_rtcp_salt[0] != 0
-    trailer = np.int64(SRTCP_INDEX_BYTES + (TAG if is_gcm else SHA1_80_TAG))
+    # RFC 3711 section 3.4 puts the index before the tag, RFC 7714 section 9.1 behind it.
+    is_index_last = session.cipher != LIBSRTP
+    trailer = np.int64(SRTCP_INDEX_BYTES + (TAG if is_index_last else SHA1_80_TAG))
     if length < RTCP_HEADER + trailer or (arena[offset] >> 6) != 2:
         return MALFORMED
     ssrc = _word(arena, offset + 4)
-    word = _word(arena, offset + length - (SRTCP_INDEX_BYTES if is_gcm else trailer))
+    word = _word(arena, offset + length - (SRTCP_INDEX_BYTES if is_index_last else trailer))
     index = np.int64(word & MAX_SRTCP_INDEX)
     place = _rtcp_sender(session, ssrc, now)
     if place < 0:
@@ -265,7 +276,9 @@ def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: int, scratch: Any) 
         cell = _length_cell(scratch)
         cell[0] = length
         start = address_of(arena) + offset
-        status = libsrtp_unprotect_rtcp(session.receive_rtcp, start, address_of(scratch) + LENGTH_OFFSET)
+        status = libsrtp_unprotect_rtcp(
+            int(session.receive_rtcp), int(start), int(address_of(scratch)) + LENGTH_OFFSET
+        )
         verdict = _drop_of_status(status)
         if verdict != PASSED:
             return verdict
@@ -291,8 +304,8 @@ def unprotect(
 ) -> None:
     """Open RTP and RTCP rows first..last-1 in place. ``now``: monotonic ns.
 
-    Opened rows have their clear length, their index and SSRC; the others a reason in ``drop``, and bytes of no
-    further use unless that is UNKNOWN_SSRC.
+    Opened rows have their clear length, their index and SSRC; the others a reason in ``drop``, and bytes of
+    no further use unless that is UNKNOWN_SSRC.
     """
     for i in range(first, last):
         row = rows[i]
@@ -305,11 +318,13 @@ def unprotect(
 
 
 @subroutine
-def open_unknown(arena: Any, offset: int, length: int, sessions: Any, transport: int, scratch: Any) -> int:
+def open_unknown(
+    arena: Any, offset: Integer, length: Integer, sessions: Any, transport: Integer, scratch: Any
+) -> Integer:
     """Try to open, with rollover counter 0, a packet whose SSRC is not known yet.
 
-    The clear packet is written to scratch[1024:]; arena and windows stay as they are. Returns its length, -1 where
-    it is not authentic, -2 where it is malformed or too long, or there are no keys.
+    The clear packet is written to scratch[1024:]; arena and windows stay as they are. Returns its length, -1
+    where it is not authentic, -2 where it is malformed or too long, or there are no keys.
     """
     session = sessions[transport]
     header = _rtp_header_length(arena, offset, length)
@@ -317,14 +332,15 @@ def open_unknown(arena: Any, offset: int, length: int, sessions: Any, transport:
         return np.int64(-2)
     ssrc = _word(arena, offset + 8)
     workspace = address_of(scratch)
-    if session.cipher == LIBSRTP:
-        for i in range(length):
-            scratch[TRIAL_OFFSET + i] = arena[offset + i]
+    if session.cipher != AES_GCM:
+        scratch[TRIAL_OFFSET : TRIAL_OFFSET + length] = arena[offset : offset + length]
         # libsrtp adds a stream for what it opens. Without it the packet opens again once its SSRC is known.
         _remove_stream(session.receive_rtp, ssrc)
         cell = _length_cell(scratch)
         cell[0] = length
-        status = libsrtp_unprotect(session.receive_rtp, workspace + TRIAL_OFFSET, workspace + LENGTH_OFFSET)
+        status = libsrtp_unprotect(
+            int(session.receive_rtp), int(workspace) + TRIAL_OFFSET, int(workspace) + LENGTH_OFFSET
+        )
         if status != 0:
             return np.int64(-2 if _drop_of_status(status) == MALFORMED else -1)
         _remove_stream(session.receive_rtp, ssrc)
@@ -347,17 +363,17 @@ def open_unknown(arena: Any, offset: int, length: int, sessions: Any, transport:
     return np.int64(header + body)
 
 
-# --- sealing -------------------------------------------------------------------------------------------------
+# --- sealing ------------------------------------------------------------------------------------------------
 
 
 @subroutine
 def _protect_rtp(
-    row: Any, start: int, arena: Any, pool: Any, session: Any, stream: Any, scratch: Any
-) -> int:
+    row: Any, start: Integer, arena: Any, pool: Any, session: Any, stream: Any, scratch: Any
+) -> Integer:
     """Assemble and seal one RTP row at ``start`` of the arena; returns why it is dropped."""
     index = np.int64(row.index)
-    # RFC 3711 section 9.1: a keystream is used once. RFC 7714 section 8.4 says the same of nonces, and what one
-    # used twice gives away. So the index is spent before anything is sealed.
+    # RFC 3711 section 9.1: a keystream is used once. RFC 7714 section 8.4 says the same of nonces, and what
+    # one used twice gives away. So the index is spent before anything is sealed.
     if index < 0 or index > MAX_INDEX or check_index(stream, index) != PASSED:
         return NONCE_REFUSED
     mark_index(stream, index)
@@ -384,8 +400,9 @@ def _protect_rtp(
             if not encrypt_piece(context, workspace, source + slice_offset, slice_length, target + length):
                 return NONCE_REFUSED
         else:
-            for i in range(slice_length):
-                arena[start + length + i] = pool[slice_offset + i]
+            arena[start + length : start + length + slice_length] = pool[
+                slice_offset : slice_offset + slice_length
+            ]
         length += slice_length
     if is_gcm:
         if not finish_sealing(context, workspace, target + length):
@@ -394,7 +411,7 @@ def _protect_rtp(
     else:
         cell = _length_cell(scratch)
         cell[0] = length
-        if libsrtp_protect(session.send_rtp, target, workspace + LENGTH_OFFSET) != 0:
+        if libsrtp_protect(int(session.send_rtp), int(target), int(workspace) + LENGTH_OFFSET) != 0:
             return NONCE_REFUSED
         length = np.int64(cell[0])
     row.offset = start
@@ -403,7 +420,7 @@ def _protect_rtp(
 
 
 @subroutine
-def _protect_rtcp(row: Any, arena: Any, session: Any, scratch: Any) -> int:
+def _protect_rtcp(row: Any, arena: Any, session: Any, scratch: Any) -> Integer:
     """Seal one RTCP row in place; returns why it is dropped."""
     offset, length = np.int64(row.offset), np.int64(row.length)
     if length < RTCP_HEADER:
@@ -420,7 +437,7 @@ def _protect_rtcp(row: Any, arena: Any, session: Any, scratch: Any) -> int:
         # libsrtp counts by itself, for each of our SSRCs.
         cell = _length_cell(scratch)
         cell[0] = length
-        if libsrtp_protect_rtcp(session.send_rtcp, start, workspace + LENGTH_OFFSET) != 0:
+        if libsrtp_protect_rtcp(int(session.send_rtcp), int(start), int(workspace) + LENGTH_OFFSET) != 0:
             return NONCE_REFUSED
         row.length = cell[0]
         return PASSED
@@ -484,11 +501,11 @@ def protect(
     return last
 
 
-# --- commands ------------------------------------------------------------------------------------------------
+# --- commands -----------------------------------------------------------------------------------------------
 
 
 @subroutine
-def clear_session(sessions: Any, row: int) -> None:
+def clear_session(sessions: Any, row: Integer) -> None:
     """Take a transport's keys away: nothing is opened or sealed with them after this."""
     session = sessions[row]
     session.cipher = NO_KEYS_CIPHER
@@ -513,8 +530,8 @@ def clear_session(sessions: Any, row: int) -> None:
 
 @subroutine
 def set_keys(sessions: Any, command: Any) -> None:
-    """SET_KEYS. Values: cipher, pointers to receive RTP, receive RTCP, send RTP, send RTCP. Body: their salts, of 12
-    bytes each."""
+    """SET_KEYS. Values: cipher, pointers to receive RTP, receive RTCP, send RTP, send RTCP. Body: their
+    salts, of 12 bytes each."""
     clear_session(sessions, command.row)
     session = sessions[command.row]
     session.receive_rtp = command.values[1]

@@ -1,4 +1,5 @@
-"""SRTP state of the packet plane: keys by transport, replay and sent windows by stream (RFC 3711 section 3.2)."""
+"""SRTP state of the packet plane: keys by transport, replay and sent windows by stream (RFC 3711 section
+3.2)."""
 
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -23,7 +24,9 @@ class Cipher(IntEnum):
     AES_GCM = 1
     """Pointers are EVP_CIPHER_CTX."""
     LIBSRTP = 2
-    """Pointers are srtp_t: one session each way, for RTP and RTCP alike."""
+    """AES-CM with HMAC-SHA1-80. Pointers are srtp_t, one session each."""
+    LIBSRTP_GCM = 3
+    """The same with AES-GCM, where there is no EVP. SRTCP's index lies behind the tag, not before it."""
 
 
 STREAM = record(
@@ -32,7 +35,8 @@ STREAM = record(
         ("window", "<u8", (WINDOW_BITS // 64,)),  # index i is bit i % 2048
     ]
 )
-"""What indices of one (key, SSRC) have been accepted or sealed. Receive rows: by source; send rows: by stream."""
+"""What indices of one (key, SSRC) have been accepted or sealed. Receive rows: by source; send rows: by
+stream."""
 
 RTCP_STREAM = record(
     [("ssrc", "<u4"), ("used", "u1"), ("highest", "<i8"), ("window", "<u8"), ("last", "<i8")]
@@ -61,8 +65,8 @@ SESSION = record(
 
 
 class SrtpTables(NamedTuple):
-    """``sessions``: (transports,) SESSION; ``receive``: (sources,) STREAM; ``send``: (streams,) STREAM; ``scratch``:
-    (4096,) uint8 for IVs, tags, lengths and trial openings."""
+    """``sessions``: (transports,) SESSION; ``receive``: (sources,) STREAM; ``send``: (streams,) STREAM;
+    ``scratch``: (4096,) uint8 for IVs, tags, lengths and trial openings."""
 
     sessions: NDArray[Any]
     receive: NDArray[Any]

@@ -1,4 +1,5 @@
-"""Packet indices: estimating them, and windows of those accepted or sealed (RFC 3711 sections 3.3.1 and 3.3.2)."""
+"""Packet indices: estimating them, and windows of those accepted or sealed (RFC 3711 sections 3.3.1 and
+3.3.2)."""
 
 from typing import Any
 
@@ -16,9 +17,12 @@ WORDS = WINDOW_BITS // 64
 RTCP_WINDOW_BITS = 64
 MAX_INDEX = (1 << 48) - 1
 
+Integer = int | np.int64
+"""Of a kernel's arguments: widened by ``np.int64``, or a constant."""
+
 
 @subroutine
-def reset_stream(streams: Any, row: int) -> None:
+def reset_stream(streams: Any, row: Integer) -> None:
     """Make a row as it was before the first packet."""
     stream = streams[row]
     stream.highest = -1
@@ -27,14 +31,14 @@ def reset_stream(streams: Any, row: int) -> None:
 
 
 @subroutine
-def estimate_index(highest: int, sequence_number: int) -> int:
+def estimate_index(highest: Integer, sequence_number: Integer) -> Integer:
     """The 48-bit index of a packet, from the highest one seen or -1; beyond 2^48 the key is used up."""
     if highest < 0:
         return np.int64(sequence_number)
     rollover_counter = highest >> 16
     s_l = highest & 0xFFFF
-    # RFC 3711 section 3.3.1: "if (s_l < 32,768) if (SEQ - s_l > 32,768) set v to (ROC-1) mod 2^32", where there is
-    # a rollover counter below: no packet comes before the first cycle.
+    # RFC 3711 section 3.3.1: "if (s_l < 32,768) if (SEQ - s_l > 32,768) set v to (ROC-1) mod 2^32", where
+    # there is a rollover counter below: no packet comes before the first cycle.
     if s_l < 32768:
         if sequence_number - s_l > 32768 and rollover_counter > 0:
             rollover_counter -= 1
@@ -44,7 +48,7 @@ def estimate_index(highest: int, sequence_number: int) -> int:
 
 
 @subroutine
-def check_index(stream: Any, index: int) -> int:
+def check_index(stream: Any, index: Integer) -> Integer:
     """Whether an index is new to its stream: PASSED, REPLAYED or TOO_OLD."""
     highest = np.int64(stream.highest)
     if index > highest:
@@ -58,7 +62,7 @@ def check_index(stream: Any, index: int) -> int:
 
 
 @subroutine
-def mark_index(stream: Any, index: int) -> None:
+def mark_index(stream: Any, index: Integer) -> None:
     """Remember an index that ``check_index`` passed."""
     highest = np.int64(stream.highest)
     window = stream.window
@@ -77,7 +81,7 @@ def mark_index(stream: Any, index: int) -> None:
 
 
 @subroutine
-def check_rtcp_index(sender: Any, index: int) -> int:
+def check_rtcp_index(sender: Any, index: Integer) -> Integer:
     """The same for one sender's SRTCP, whose window is 64: bit n stands for the highest index minus n."""
     highest = np.int64(sender.highest)
     if index > highest:
@@ -90,7 +94,7 @@ def check_rtcp_index(sender: Any, index: int) -> int:
 
 
 @subroutine
-def mark_rtcp_index(sender: Any, index: int) -> None:
+def mark_rtcp_index(sender: Any, index: Integer) -> None:
     """Remember an SRTCP index that ``check_rtcp_index`` passed."""
     highest = np.int64(sender.highest)
     if index > highest:

@@ -9,6 +9,7 @@ from visiomedia.batch import BYTES_USED, MAX_DATAGRAM, ROWS_USED, Drop, PacketBa
 from visiomedia.batch import make_batch
 from visiomedia.jit import Arguments, kernel, subroutine
 from visiomedia.lookup import find, insert
+from visiomedia.net.kernels import flow_key
 from visiomedia.net.tables import NetTables, PathKind, make_net_tables
 from visiomedia.transport import reference
 from visiomedia.transport.tables import HELD_NS, HELD_PER_TRANSPORT, TransportTables, make_transport_tables
@@ -45,17 +46,6 @@ def _example(generator: np.random.Generator) -> Arguments:
         if generator.integers(8) == 0:
             batch.rows[row].drop = Drop.TRUNCATED
     return batch.rows, batch.arena, 0, 48, net, transport
-
-
-@subroutine
-def flow_key(address: NDArray[np.uint8], socket: int, port: int) -> tuple[int, int, int]:
-    """The three words under which a flow is looked up."""
-    high = np.uint64(0)
-    low = np.uint64(0)
-    for i in range(8):
-        high = (high << np.uint64(8)) | np.uint64(address[i])
-        low = (low << np.uint64(8)) | np.uint64(address[8 + i])
-    return high, low, np.uint64(socket) << np.uint64(16) | np.uint64(port)
 
 
 @kernel(oracle=reference.demux, example=_example)

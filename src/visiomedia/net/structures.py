@@ -1,0 +1,74 @@
+"""The C structures of recvmmsg and sendmmsg as record dtypes (64-bit Linux), and the scratch that holds them."""
+
+import ctypes
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from visiomedia.jit import record
+from visiomedia.net.tables import PATH
+
+MESSAGES = 64
+"""Datagrams of one system call."""
+
+CONTROL_BYTES = 64
+NAME_BYTES = 28
+"""sizeof(struct sockaddr_in6)."""
+
+VECTOR = record([("start", "<u8"), ("length", "<u8")])
+"""struct iovec."""
+
+MESSAGE = record(
+    [
+        ("name", "<u8"),
+        ("name_length", "<u4"),
+        ("vectors", "<u8"),
+        ("vector_count", "<u8"),
+        ("control", "<u8"),
+        ("control_length", "<u8"),
+        ("message_flags", "<i8"),  # an int, and the padding that aligns the struct
+        ("transferred", "<i8"),  # likewise
+    ]
+)
+"""struct mmsghdr: a struct msghdr and the bytes transferred; little-endian, so that an int reads as its padded word."""
+
+SOCKET = record([("descriptor", "<i4"), ("family", "u1"), ("received", "<i8"), ("sent", "<i8"), ("send_errors", "<i8")])
+"""``family``: 4 or 6."""
+
+assert VECTOR.itemsize == 2 * ctypes.sizeof(ctypes.c_void_p), "iovec is two words"
+
+
+class SocketTables(NamedTuple):
+    """``sockets``: (sockets,) SOCKET; ``messages``, ``vectors``: (64,); ``names``: (64, 28) and ``control``: (64, 64)
+    uint8; ``rows``: (64,) the batch row of a message; ``times``: (2,) int64, a struct timespec; ``state``: (3,) int64:
+    turns taken, unused, where in a path its sockaddr lies."""
+
+    sockets: NDArray[Any]
+    messages: NDArray[Any]
+    vectors: NDArray[Any]
+    names: NDArray[np.uint8]
+    control: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    times: NDArray[np.int64]
+    state: NDArray[np.int64]
+
+
+def make_socket_tables(descriptors: list[tuple[int, int]]) -> SocketTables:
+    """For sockets given as (file descriptor, family 4 or 6)."""
+    tables = SocketTables(
+        np.zeros(len(descriptors), SOCKET),
+        np.zeros(MESSAGES, MESSAGE),
+        np.zeros(MESSAGES, VECTOR),
+        np.zeros((MESSAGES, NAME_BYTES), np.uint8),
+        np.zeros((MESSAGES, CONTROL_BYTES), np.uint8),
+        np.zeros(MESSAGES, np.int64),
+        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
+    )
+    fields = PATH.fields
+    assert fields is not None, "a record has fields"
+    tables.state[2] = fields["sockaddr"][1]
+    for socket, (descriptor, family) in zip(tables.sockets, descriptors, strict=True):
+        socket.descriptor, socket.family = descriptor, family
+    return tables
