@@ -16,7 +16,7 @@ import inspect
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -117,13 +117,12 @@ def compile_for(function: Callable[..., Any], arguments: Arguments) -> Callable[
     return cast(Callable[..., Any], dispatcher.overloads[signature].entry_point)
 
 
-def warm_up() -> Iterator[tuple[str, int, int]]:
-    """Compile or load every registered kernel; yields (name, done, total) before each one."""
-    generator = np.random.default_rng(0)
-    for done, entry in enumerate(list(KERNELS)):
-        yield entry.name, done, len(KERNELS)
-        compile_for(entry.function, entry.example(generator))
-    yield "", len(KERNELS), len(KERNELS)
+def warm_up(stages: Sequence[tuple[str, Callable[..., Any], Arguments]]) -> Iterator[tuple[str, int]]:
+    """Compile or load functions for arguments of these types; yields (name, how many are done) before each one."""
+    for done, (name, function, arguments) in enumerate(stages):
+        yield name, done
+        compile_for(function, arguments)
+    yield "", len(stages)
 
 
 # --- C functions -------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from visiomedia.net.addresses import address_from_bytes, path_command
 from visiomedia.net.kernels import receive, send
 from visiomedia.net.portable import PortableUdp
 from visiomedia.net.sockets import DatagramSockets, kernels_available
+from visiomedia.net.structures import make_socket_tables
 from visiomedia.net.udp import BatchUdp
 from visiomedia.routing.router import Router
 from visiomedia.routing.timer_kernels import NEXT_SCAN
@@ -70,6 +71,23 @@ def turn(tables: Tables, batch: PacketBatch, out: PacketBatch, sockets: Any, now
         reset(out)
         if not more:
             return received
+
+
+def warm_up_stages(capacities: Capacities) -> list[tuple[str, Callable[..., Any], tuple[Any, ...]]]:
+    """What has to be compiled before the first turn, callees first: (name, function, arguments of its types)."""
+    tables = make_tables(capacities, b"warm up")
+    batch, out = make_batches(capacities)
+    sockets = make_socket_tables([(-1, 4)])
+    now = np.int64(0)
+    return [
+        ("receive", receive, (sockets, batch, now)),
+        ("send", send, (sockets, out, tables.net.paths)),
+        ("begin", begin, (tables, batch, out, now)),
+        ("ingest", ingest, (tables, batch, now)),
+        ("advance", advance, (tables, batch, out, now)),
+        ("reset", reset, (out,)),
+        ("turn", turn, (tables, batch, out, sockets, now)),
+    ]
 
 
 class Plane:
