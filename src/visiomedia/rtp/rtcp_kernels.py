@@ -23,7 +23,7 @@ OTHER = int(FeedbackKind.OTHER)
 SR, RR, SDES, BYE, RTPFB, PSFB = 200, 201, 202, 203, 205, 206
 """Packet types (RFC 3550 section 12.1, RFC 4585 section 6.1)."""
 
-GENERIC_NACK, PLI, FIR = 1, 1, 4
+GENERIC_NACK, PLI, FIR, TRANSPORT_WIDE = 1, 1, 4, 15
 CNAME_ITEM = 1
 BLOCK_BYTES = 24
 
@@ -136,7 +136,9 @@ def _parse_compound(feedback: NDArray[Any], count: int, i: int, row: Any, arena:
         if arena[at] & 0x20:
             # RFC 3550 section 6.4.1: padding only where the compound ends.
             padding = np.int64(arena[stop - 1])
-            if stop != end or padding == 0 or padding & 3 or at + 4 + padding > stop:
+            # Transport feedback alone may end anywhere in a word.
+            whole_words = padding & 3 == 0 or (arena[at + 1] == RTPFB and arena[at] & 0x1F == TRANSPORT_WIDE)
+            if stop != end or padding == 0 or not whole_words or at + 4 + padding > stop:
                 row.drop = MALFORMED
                 return count
             content = stop - padding

@@ -1,21 +1,52 @@
-"""RTCP."""
-from dataclasses import dataclass
+"""RTCP packets (RFC 3550, RFC 4585, RFC 5104, RFC 3611)."""
 
-from visiomedia.errors import ParseError
+from visiomedia.rtp.rtcp.compound import (
+    Format,
+    PacketType,
+    RtcpPacket,
+    UnknownPacket,
+    parse_compound,
+    serialize_compound,
+)
+from visiomedia.rtp.rtcp.extended_report import DelaySinceLast, ExtendedReport
+from visiomedia.rtp.rtcp.feedback import (
+    FullIntraRequest,
+    Nack,
+    PictureLoss,
+    ReceiverEstimatedMaximumBitrate,
+    pack_lost,
+    unpack_lost,
+)
+from visiomedia.rtp.rtcp.reports import (
+    Application,
+    Goodbye,
+    ReceiverReport,
+    ReportBlock,
+    SenderReport,
+    SourceDescription,
+)
+from visiomedia.rtp.rtcp.transport_feedback import TransportFeedback
 
-
-@dataclass
-class Goodbye:
-    ssrcs: tuple[int, ...]
-
-
-def parse_compound(data: bytes) -> list[Goodbye]:
-    out, at = [], 0
-    while at + 4 <= len(data):
-        n = 4 + 4 * int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at + 1] == 203:
-            out.append(Goodbye(tuple(int.from_bytes(data[at + 4 + 4 * i : at + 8 + 4 * i], "big") for i in range(data[at] & 31))))
-        at += n
-    if at != len(data):
-        raise ParseError("RTCP", "length")
-    return out
+__all__ = [
+    "Application",
+    "DelaySinceLast",
+    "ExtendedReport",
+    "Format",
+    "FullIntraRequest",
+    "Goodbye",
+    "Nack",
+    "PacketType",
+    "PictureLoss",
+    "ReceiverEstimatedMaximumBitrate",
+    "ReceiverReport",
+    "ReportBlock",
+    "RtcpPacket",
+    "SenderReport",
+    "SourceDescription",
+    "TransportFeedback",
+    "UnknownPacket",
+    "pack_lost",
+    "parse_compound",
+    "serialize_compound",
+    "unpack_lost",
+]

@@ -1,0 +1,100 @@
+"""VP8 payloads (RFC 7741): the descriptor before each packet, and what a frame's header says."""
+
+from dataclasses import dataclass
+
+from visiomedia.errors import ParseError
+
+START_CODE = b"\x9d\x01\x2a"
+
+
+@dataclass(slots=True)
+class Vp8Descriptor:
+    """The payload descriptor (section 4.2)."""
+
+    starts_partition: bool
+    partition: int = 0
+    is_reference: bool = True
+    """False: no other frame depends on this one (bit N)."""
+    picture_id: int | None = None
+    long_picture_id: bool = True
+    """15 bits; else 7."""
+    tl0_picture_index: int | None = None
+    temporal_layer: int | None = None
+    is_layer_sync: bool = False
+    key_index: int | None = None
+
+    @property
+    def starts_frame(self) -> bool:
+        """Whether a frame begins here."""
+        return self.starts_partition and self.partition == 0
+
+    @classmethod
+    def parse(cls, data: bytes) -> "tuple[Vp8Descriptor, bytes]":
+        """The descriptor and what follows it. Raises ParseError."""
+        reader = _Reader(data)
+        first = reader.byte()
+        descriptor = cls(bool(first & 0x10), first & 0x07, not first & 0x20)
+        if first & 0x80:
+            extended = reader.byte()
+            if extended & 0x80:
+                number = reader.byte()
+                descriptor.long_picture_id = bool(number & 0x80)
+                descriptor.picture_id = (number & 0x7F) << 8 | reader.byte() if number & 0x80 else number
+            if extended & 0x40:
+                descriptor.tl0_picture_index = reader.byte()
+            if extended & 0x30:
+                layers = reader.byte()
+                if extended & 0x20:
+                    descriptor.temporal_layer, descriptor.is_layer_sync = layers >> 6, bool(layers & 0x20)
+                if extended & 0x10:
+                    descriptor.key_index = layers & 0x1F
+        return descriptor, data[reader.at :]
+
+    def serialize(self) -> bytes:
+        """The descriptor's bytes."""
+        flags = (
+            (self.picture_id is not None) << 7
+            | (self.tl0_picture_index is not None) << 6
+            | (self.temporal_layer is not None) << 5
+            | (self.key_index is not None) << 4
+        )
+        first = bool(flags) << 7 | (not self.is_reference) << 5 | self.starts_partition << 4 | self.partition
+        data = bytearray([first])
+        if flags:
+            data.append(flags)
+        if self.picture_id is not None:
+            if self.long_picture_id:
+                data += (0x8000 | self.picture_id & 0x7FFF).to_bytes(2, "big")
+            else:
+                data.append(self.picture_id & 0x7F)
+        if self.tl0_picture_index is not None:
+            data.append(self.tl0_picture_index)
+        if self.temporal_layer is not None or self.key_index is not None:
+            data.append((self.temporal_layer or 0) << 6 | self.is_layer_sync << 5 | (self.key_index or 0))
+        return bytes(data)
+
+
+class _Reader:
+    __slots__ = ("at", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+
+    def byte(self) -> int:
+        if self.at >= len(self.data):
+            raise ParseError("VP8 descriptor", "cut short")
+        self.at += 1
+        return self.data[self.at - 1]
+
+
+def is_key_frame(frame: bytes) -> bool:
+    """Whether a frame's first bytes are those of a key frame (RFC 6386 section 9.1: the P bit is 0)."""
+    return bool(frame) and not frame[0] & 0x01
+
+
+def frame_size(frame: bytes) -> tuple[int, int] | None:
+    """Width and height of a key frame, in pixels; None of another."""
+    if len(frame) < 10 or not is_key_frame(frame) or frame[3:6] != START_CODE:
+        return None
+    return int.from_bytes(frame[6:8], "little") & 0x3FFF, int.from_bytes(frame[8:10], "little") & 0x3FFF
