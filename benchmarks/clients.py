@@ -11,7 +11,6 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
 
 from visiomedia.engine import Address
 from visiomedia.errors import AuthenticationError, ParseError
@@ -144,7 +143,7 @@ class ScriptedClient(asyncio.DatagramProtocol):
         """Bind the socket."""
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
-        self._transport = cast(asyncio.DatagramTransport, transport)
+        self._transport = transport
         underlying = transport.get_extra_info("socket")
         underlying.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 

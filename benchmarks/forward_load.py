@@ -33,7 +33,13 @@ class ServerProcess:
     @classmethod
     async def start(cls, core: int, *, portable: bool) -> Self:
         """Start it on a core, and wait until it listens."""
-        arguments = ["-m", "benchmarks.forward_server", "--core", str(core), *(["--portable"] if portable else [])]
+        arguments = [
+            "-m",
+            "benchmarks.forward_server",
+            "--core",
+            str(core),
+            *(["--portable"] if portable else []),
+        ]
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
@@ -227,10 +233,13 @@ class Room:
         )
 
     async def _settle(self) -> None:
-        """Wait until nothing more comes."""
+        """Wait until nothing more comes, a second at most."""
         seen = -1
-        while seen != (seen := self._received()):
+        for _ in range(20):
             await asyncio.sleep(0.05)
+            before, seen = seen, self._received()
+            if seen == before:
+                return
 
     def _received(self) -> int:
         return sum(watcher.counters.packets for watcher in self.watchers)

@@ -62,6 +62,4 @@ app.cleanup_ctx.append(plane)
 app.add_routes([web.get("/", index), web.post("/offer", offer)])
 
 if __name__ == "__main__":
-    web.run_app(
-        app, host="127.0.0.1", port=7880, print=lambda _: print("open http://127.0.0.1:7880", flush=True)
-    )
+    web.run_app(app, host="127.0.0.1", port=7880, print=lambda _: print("open http://127.0.0.1:7880", flush=True))

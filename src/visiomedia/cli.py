@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "warmup" and chosen.cpu == "generic" and os.environ.get("NUMBA_CPU_NAME") != "generic":
         # numba reads its settings when it is first imported, which has happened: start again with them.
         os.environ["NUMBA_CPU_NAME"] = "generic"
-        os.execv(sys.executable, [sys.executable, "-m", "visiomedia", *(arguments or sys.argv[1:])])
+        os.execv(sys.executable, [sys.executable, "-m", "visiomedia", *(arguments or sys.argv[1:])])  # noqa: S606  # ourselves
     try:
         if chosen.command == "warmup":
             warmup(console)

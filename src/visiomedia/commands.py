@@ -88,7 +88,12 @@ class CommandQueue:
         return self._next - self.applied
 
     def append(
-        self, operation: Operation, row: int, generation: int = 0, values: tuple[int, ...] = (), data: bytes = b""
+        self,
+        operation: Operation,
+        row: int,
+        generation: int = 0,
+        values: tuple[int, ...] = (),
+        data: bytes = b"",
     ) -> int:
         """Queue a command; returns its number. Order is kept."""
         assert len(values) <= COMMAND_VALUES, "a command has a fixed number of values"

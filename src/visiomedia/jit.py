@@ -40,6 +40,9 @@ R = TypeVar("R")
 
 Arguments = tuple[Any, ...]
 
+Integer = int | np.integer[Any]
+"""An integer argument of a kernel: widened by ``np.int64``, a constant, or Python's own."""
+
 RECORD_SEPARATOR = b"\x1e"
 _C_TYPES: dict[str, Any] = {
     "i4": ctypes.c_int32,
@@ -139,12 +142,13 @@ def external(symbol: str, result: str, *arguments: str, address: int | None = No
         python_function.restype = _C_TYPES[result]
         python_function.argtypes = [_C_TYPES[argument] for argument in arguments]
     else:
-        python_function = ctypes.CFUNCTYPE(_C_TYPES[result], *(_C_TYPES[argument] for argument in arguments))(address)
+        prototype: Any = ctypes.CFUNCTYPE(_C_TYPES[result], *(_C_TYPES[argument] for argument in arguments))
+        python_function = prototype(address)
     if not HAS_NUMBA:
         return cast(Callable[..., int], python_function)
     if address is not None:
         llvmlite.binding.add_symbol(symbol, address)
-    native = {"i4": types.int32, "i8": types.int64, "u4": types.uint32, "u8": types.uintp}
+    native: dict[str, Any] = {"i4": types.int32, "i8": types.int64, "u4": types.uint32, "u8": types.uintp}
     signature = native[result](*(native[argument] for argument in arguments))
     return cast(Callable[..., int], types.ExternalFunction(symbol, signature))
 
@@ -188,7 +192,13 @@ def source_stamp(path: Path) -> str:
     for file in sorted(_closure(path)):
         digest.update(file.name.encode() + RECORD_SEPARATOR + file.read_bytes() + RECORD_SEPARATOR)
     if HAS_NUMBA:
-        flags = (numba.__version__, llvmlite.__version__, np.__version__, numba.config.BOUNDSCHECK, numba.config.OPT)
+        flags = (
+            numba.__version__,
+            llvmlite.__version__,
+            np.__version__,
+            numba.config.BOUNDSCHECK,
+            numba.config.OPT,
+        )
         digest.update(repr(flags).encode())
     return digest.hexdigest()
 

@@ -1,6 +1,7 @@
 """The line: from demux to protect, one kernel over a batch and the tables. No socket, no clock.
 
-    commands ─► ingest: demux ─► unprotect ─► parse ─► receive_media ─► advance: feedback ─► fan_out ─► timers ─► protect
+    commands ─► ingest: demux ─► unprotect ─► parse ─► receive_media ─► advance:
+    feedback ─► fan_out ─► timers ─► protect
                           └► STUN, DTLS, unknown SSRCs: handed up
 
 ``begin`` applies commands before the socket fills the batch, ``ingest`` takes a full batch in, and ``advance`` is
@@ -28,10 +29,10 @@ from visiomedia.batch import (
 from visiomedia.commands import APPLIED, WRITTEN, CommandRing, Operation, make_command_ring
 from visiomedia.congestion.tables import TRANSPORT_ARRIVALS
 from visiomedia.errors import ConfigurationError
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.lookup import insert, remove
 from visiomedia.net.kernels import add_path, remove_path
-from visiomedia.net.tables import NetTables, PathKind, make_net_tables
+from visiomedia.net.tables import NetTables, make_net_tables
 from visiomedia.routing.command_kernels import (
     add_source,
     add_track,
@@ -81,6 +82,8 @@ GOODBYE = int(FeedbackKind.GOODBYE)
 UNKNOWN_SSRC = int(Drop.UNKNOWN_SSRC)
 AUTHENTICATION = int(Drop.AUTHENTICATION)
 HANDED_UP_OVERFLOW = int(Drop.HANDED_UP_OVERFLOW)
+HELD = int(Drop.HELD)
+FULL = int(Drop.FULL)
 NO_PATH = int(Drop.NO_PATH)
 NO_ROW = -1
 TRIAL_OFFSET = 1024
@@ -323,7 +326,7 @@ def _apply(tables: Tables, command: Any, out: PacketBatch) -> None:
 
 
 @subroutine
-def begin(tables: Tables, batch: PacketBatch, out: PacketBatch, now: int) -> None:
+def begin(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) -> None:
     """Start a turn: empty both batches, apply commands, let held packets whose SSRC was bound go first."""
     reset(batch)
     reset(out)
@@ -336,7 +339,7 @@ def begin(tables: Tables, batch: PacketBatch, out: PacketBatch, now: int) -> Non
 
 
 @subroutine
-def _hand_up_unknown(tables: Tables, batch: PacketBatch, i: int, now: int) -> None:
+def _hand_up_unknown(tables: Tables, batch: PacketBatch, i: Integer, now: Integer) -> None:
     """A packet of an SSRC that nothing has bound: shown opened to the session plane, and kept sealed."""
     row = batch.rows[i]
     offset, length = np.int64(row.offset), np.int64(row.length)
@@ -349,7 +352,7 @@ def _hand_up_unknown(tables: Tables, batch: PacketBatch, i: int, now: int) -> No
 
 
 @subroutine
-def ingest(tables: Tables, batch: PacketBatch, now: int) -> None:
+def ingest(tables: Tables, batch: PacketBatch, now: Integer) -> None:
     """Take a batch in: whose it is, opened, parsed, into history; what is not media is handed up."""
     rows, arena, state = batch
     last = state[ROWS_USED]
@@ -357,25 +360,29 @@ def ingest(tables: Tables, batch: PacketBatch, now: int) -> None:
     demux(rows, arena, 0, last, tables.net, tables.transport)
     for i in range(last):
         row = rows[i]
-        if row.drop == 0 and (row.kind == STUN or row.kind == DTLS):
-            if not hand_up(tables.transport, row, arena, np.int64(row.offset), np.int64(row.length)):
-                row.drop = HANDED_UP_OVERFLOW
+        is_session = row.drop == 0 and (row.kind == STUN or row.kind == DTLS)
+        if is_session and not hand_up(tables.transport, row, arena, np.int64(row.offset), np.int64(row.length)):
+            row.drop = HANDED_UP_OVERFLOW
     unprotect(rows, arena, 0, last, now, tables.srtp.sessions, tables.srtp.receive, tables.srtp.scratch)
     for i in range(last):
         if rows[i].drop == UNKNOWN_SSRC and rows[i].kind == RTP_ROW:
             _hand_up_unknown(tables, batch, i, now)
     parse(rows, arena, 0, last, rtp.extension_maps, rtp.payload_types)
     count = parse_rtcp(rows, arena, 0, last, rtp.feedback, 0)
+    goodbye: Integer = NO_ROW
     for item in range(count):
-        if rtp.feedback[item].kind == GOODBYE:
-            row = rows[rtp.feedback[item].row]
-            hand_up(tables.transport, row, arena, np.int64(row.offset), np.int64(row.length))
-    receive_media(
-        rows, arena, 0, last, tables.routing, rtp.receptions, rtp.nacks, rtp.arrivals, rtp.payload_types, now
-    )
+        if rtp.feedback[item].kind == GOODBYE and rtp.feedback[item].row != goodbye:
+            # Once a compound, however many it names.
+            goodbye = np.int64(rtp.feedback[item].row)
+            row = rows[goodbye]
+            if not hand_up(tables.transport, row, arena, np.int64(row.offset), np.int64(row.length)):
+                row.drop = HANDED_UP_OVERFLOW
+    receive_media(rows, arena, 0, last, tables.routing, rtp.receptions, rtp.nacks, rtp.arrivals, rtp.payload_types, now)
     transports = tables.transport.transports
     for i in range(last):
         row = rows[i]
+        if row.drop == HELD:
+            continue  # counted when it comes back or is let go
         tables.transport.drops[row.drop] += 1
         if row.transport >= 0:
             transport = transports[row.transport]
@@ -389,7 +396,7 @@ def ingest(tables: Tables, batch: PacketBatch, now: int) -> None:
 
 
 @subroutine
-def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: int) -> bool:
+def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) -> bool:
     """Fill the out batch once and seal it; True where more is left to send."""
     rtp, routing, cursor = tables.rtp, tables.routing, tables.cursor
     transports = tables.transport.transports
@@ -406,12 +413,19 @@ def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: int) -> b
         now,
     )
     if not more:
-        more = fan_out(
-            batch.rows, 0, cursor[BATCH_END], routing, rtp.receptions, rtp.extension_maps, out, cursor[2:5]
-        )
+        more = fan_out(batch.rows, 0, cursor[BATCH_END], routing, rtp.receptions, rtp.extension_maps, out, cursor[2:5])
     if not more:
         more = run_timers(
-            routing, transports, rtp.receptions, rtp.nacks, rtp.arrivals, rtp.cname, rtp.pairs, tables.timers, out, now
+            routing,
+            transports,
+            rtp.receptions,
+            rtp.nacks,
+            rtp.arrivals,
+            rtp.cname,
+            rtp.pairs,
+            tables.timers,
+            out,
+            now,
         )
     last = out.state[ROWS_USED]
     for i in range(last):
@@ -420,10 +434,22 @@ def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: int) -> b
             row.path = transports[row.transport].path
         if row.path < 0:
             row.drop = NO_PATH
-    protect(out.rows, 0, last, out.state, out.arena, routing.history.pool, tables.srtp.sessions, tables.srtp.send, tables.srtp.scratch)
+    sealed = protect(
+        out.rows,
+        0,
+        last,
+        out.state,
+        out.arena,
+        routing.history.pool,
+        tables.srtp.sessions,
+        tables.srtp.send,
+        tables.srtp.scratch,
+    )
     for i in range(last):
         row = out.rows[i]
-        tables.transport.drops[row.drop] += 1 if row.drop != 0 else 0
+        if i >= sealed and row.drop == 0 and row.kind != DATAGRAM:
+            row.drop = FULL  # the arena had no room: what is not sealed must not leave
+        tables.transport.unsent[row.drop] += 1 if row.drop != 0 else 0
         if row.transport >= 0 and row.drop == 0:
             transports[row.transport].sent_packets += 1
             transports[row.transport].sent_bytes += row.length

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from visiomedia.jit import record, subroutine
+from visiomedia.jit import Integer, record, subroutine
 
 ENTRY = record([("key", "<u8", (3,)), ("value", "<i4"), ("used", "u1")])
 
@@ -22,7 +22,7 @@ class Lookup(NamedTuple):
     state: NDArray[np.uint64]
 
 
-def make_lookup(capacity: int, seed: int | None = None) -> Lookup:
+def make_lookup(capacity: int, seed: Integer | None = None) -> Lookup:
     """An empty table for at most ``capacity`` keys, at most half full."""
     size = 1 << max(4, (2 * capacity - 1).bit_length())
     chosen = int.from_bytes(os.urandom(8), "little") if seed is None else seed
@@ -30,7 +30,7 @@ def make_lookup(capacity: int, seed: int | None = None) -> Lookup:
 
 
 @subroutine
-def _slot(lookup: Lookup, a: int, b: int, c: int) -> int:
+def _slot(lookup: Lookup, a: Integer, b: Integer, c: Integer) -> Integer:
     value = np.uint64(a) ^ lookup.state[0]
     value = (value ^ (value >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
     value ^= np.uint64(b)
@@ -42,7 +42,7 @@ def _slot(lookup: Lookup, a: int, b: int, c: int) -> int:
 
 
 @subroutine
-def find(lookup: Lookup, a: int, b: int, c: int) -> int:
+def find(lookup: Lookup, a: Integer, b: Integer, c: Integer) -> Integer:
     """The row of a key, or -1."""
     entries = lookup.entries
     mask = len(entries) - 1
@@ -56,7 +56,7 @@ def find(lookup: Lookup, a: int, b: int, c: int) -> int:
 
 
 @subroutine
-def insert(lookup: Lookup, a: int, b: int, c: int, value: int) -> bool:
+def insert(lookup: Lookup, a: Integer, b: Integer, c: Integer, value: Integer) -> bool:
     """Put a key or give it another row; False where the table is full."""
     entries = lookup.entries
     mask = len(entries) - 1
@@ -80,7 +80,7 @@ def insert(lookup: Lookup, a: int, b: int, c: int, value: int) -> bool:
 
 
 @subroutine
-def remove(lookup: Lookup, a: int, b: int, c: int) -> bool:
+def remove(lookup: Lookup, a: Integer, b: Integer, c: Integer) -> bool:
     """Take a key out; False where it is not in."""
     entries = lookup.entries
     mask = len(entries) - 1

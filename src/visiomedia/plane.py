@@ -8,20 +8,19 @@ The session plane writes to the tables through commands only, and reads what the
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from visiomedia.batch import ROWS_USED, Drop, PacketBatch, RowKind
+from visiomedia.batch import Drop, PacketBatch, RowKind
 from visiomedia.clock import NANOSECONDS, Clock
 from visiomedia.commands import CommandQueue, Operation
 from visiomedia.engine import Address
-from visiomedia.errors import CapacityError
 from visiomedia.ice.directory import UfragDirectory
-from visiomedia.jit import compile_for, subroutine
+from visiomedia.jit import Integer, compile_for, subroutine
 from visiomedia.line import Capacities, Tables, advance, begin, ingest, make_batches, make_tables, reset
 from visiomedia.net.addresses import address_from_bytes, path_command
 from visiomedia.net.kernels import receive, send
@@ -58,9 +57,12 @@ class TransportOwner(Protocol):
     def path_lost(self, address: Address) -> None:
         """Another transport has proven that this address is its peer's."""
 
+    def counters(self) -> Mapping[str, int]:
+        """What became of the datagrams it was given, by reason."""
+
 
 @subroutine
-def turn(tables: Tables, batch: PacketBatch, out: PacketBatch, sockets: Any, now: int) -> int:
+def turn(tables: Tables, batch: PacketBatch, out: PacketBatch, sockets: Any, now: Integer) -> Integer:
     """One turn: commands, what has arrived, what follows from it. Returns the rows received."""
     begin(tables, batch, out, now)
     received = receive(sockets, batch, now)
@@ -123,6 +125,7 @@ class Plane:
         self._owners: dict[Handle, TransportOwner] = {}
         self._path_of: dict[Address, tuple[Handle, Handle]] = {}
         self._keys: list[tuple[int, SessionKeys]] = []
+        self._session_counters: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tick: asyncio.TimerHandle | None = None
         self._turn_is_due = False
@@ -258,6 +261,8 @@ class Plane:
 
     def _dispatch(self, record: Any) -> None:
         data = record.body[: record.length].tobytes()
+        kind = RowKind(record.kind).name.lower()
+        self._session_counters[f"handed_up_{kind}"] += 1
         owner = None
         if record.kind == RowKind.STUN:
             # By ufrag first: a peer may come back as another session from an address that had one.
@@ -265,7 +270,7 @@ class Plane:
         if owner is None and record.transport >= 0:
             owner = self._owners.get(Handle(int(record.transport), int(record.generation)))
         if owner is None:
-            self.tables.transport.drops[Drop.UNKNOWN_FLOW] += 1
+            self._session_counters[f"unclaimed_{kind}"] += 1
             return
         if record.kind == RowKind.RTP:
             owner.receive_unknown_media(data)
@@ -288,7 +293,7 @@ class Plane:
 
     def remove_transport(self, handle: Handle, keys: SessionKeys | None) -> None:
         """Let a transport go; its keys are freed once the turn cannot use them any more."""
-        del self._owners[handle]
+        self._session_counters.update(self._owners.pop(handle).counters())
         self.router.forget_transport(handle)
         number = self._command(Operation.REMOVE_TRANSPORT, handle)
         self._transports.release(handle, number)
@@ -349,5 +354,16 @@ class Plane:
             self._sockets.send_one(data, address)
 
     def counters(self) -> dict[str, int]:
-        """Datagrams dropped since the start, by reason."""
-        return {reason.name.lower(): int(self.tables.transport.drops[reason]) for reason in Drop if reason}
+        """What became of datagrams since the start; each one received is in one of the first group.
+
+        ``accepted`` and the reasons of ``batch.Drop``: media stored, feedback taken and what was handed up, or why
+        not. ``unsent_*``: what was to leave and did not. ``handed_up_*`` by kind, ``unclaimed_*`` that were nobody's,
+        and what transports' engines did with theirs (``ice_*``, ``dtls_*``, ``transport_*``).
+        """
+        tables = self.tables.transport
+        counted = {reason.name.lower(): int(tables.drops[reason]) for reason in Drop if reason}
+        counted |= {f"unsent_{reason.name.lower()}": int(tables.unsent[reason]) for reason in Drop if reason}
+        session = self._session_counters.copy()
+        for owner in self._owners.values():
+            session.update(owner.counters())
+        return {"accepted": int(tables.drops[Drop.NONE]), **counted, **session}

@@ -11,9 +11,7 @@ from playwright.async_api import Browser, Route, async_playwright
 
 from tests.browser.page import SCRIPT, BrowserPage, Identity
 
-INSTALL = (
-    "make test-packages, or apt-get install --no-install-recommends chromium libatomic1 fonts-dejavu-core"
-)
+INSTALL = "make test-packages, or apt-get install --no-install-recommends chromium libatomic1 fonts-dejavu-core"
 
 FLAGS = (
     "--no-sandbox",  # its sandbox refuses to start as root
@@ -60,9 +58,7 @@ class Chromium:
     playwright: Browser
     pages: list[BrowserPage] = field(default_factory=list)
 
-    async def open(
-        self, url: str, identity: Identity | None = None, *, html: str | None = None
-    ) -> BrowserPage:
+    async def open(self, url: str, identity: Identity | None = None, *, html: str | None = None) -> BrowserPage:
         """Open a page with an identity's camera and microphone, or with the browser's own fake ones.
 
         With ``html`` the address is answered with that text and no server is asked.

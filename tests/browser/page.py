@@ -121,9 +121,7 @@ class BrowserPage:
         """
         try:
             # By timer: animation frames do not come to pages that no window shows.
-            handle = await self.playwright.wait_for_function(
-                function, arg=argument, polling=50, timeout=1000 * within
-            )
+            handle = await self.playwright.wait_for_function(function, arg=argument, polling=50, timeout=1000 * within)
         except PlaywrightTimeoutError as error:
             raise TimeoutError(f"not within {within} s: {function} of {argument!r}") from error
         return await handle.json_value()

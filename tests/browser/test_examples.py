@@ -1,16 +1,45 @@
-"""The examples in Chromium: people see and hear each other, come late, leave and return."""
+"""The examples in Chromium: people see and hear each other, come late, leave and return, in every codec."""
+
+import asyncio
+import importlib.util
+import statistics
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.browser.chromium import Chromium
 from tests.browser.page import BrowserPage, Identity
-from tests.browser.server import running_example
+from tests.browser.server import ROOT, running_example
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 ALICE = Identity(number=5)
 BOB = Identity(number=42)
 CAROL = Identity(number=23)
+
+PREFER = """const prefer = (pc, name) => pc.getTransceivers().filter(t => t.sender.track.kind === 'video').forEach(t =>
+  t.setCodecPreferences([...RTCRtpSender.getCapabilities('video').codecs].sort((a, b) =>
+    b.mimeType.endsWith(name) - a.mimeType.endsWith(name))))
+"""
+
+
+def page_of(example: str) -> str:
+    """The page that an example serves."""
+    path = ROOT / "examples" / f"{example}.py"
+    specification = importlib.util.spec_from_file_location(example, path)
+    assert specification is not None and specification.loader is not None, path
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return str(module.PAGE)
+
+
+def page_preferring(codec: str) -> str:
+    """The page of ``forward.py``, publishing with another codec."""
+    page = page_of("forward")
+    connect = "await connect(pc, `/publish/"
+    assert page.count(connect) == 1
+    return page.replace(connect, f"{PREFER}prefer(pc, '{codec}')\n{connect}")
 
 
 async def see_and_hear(page: BrowserPage, *others: Identity) -> None:
@@ -20,12 +49,22 @@ async def see_and_hear(page: BrowserPage, *others: Identity) -> None:
         await page.wait_to_hear(other)
 
 
+async def until_gone(page: BrowserPage, identity: Identity) -> None:
+    await page.wait_until("number => harness.pictures().every(picture => picture.number !== number)", identity.number)
+
+
+async def received_codecs(page: BrowserPage) -> set[str]:
+    codecs = {report["id"]: report["mimeType"] for report in await page.stats("codec")}
+    return {codecs[report["codecId"]] for report in await page.stats("inbound-rtp", kind="video")}
+
+
 async def test_echo_sends_picture_and_sound_back(browser: Chromium) -> None:
     async with running_example("echo") as url:
         page = await browser.open(url, ALICE)
         await page.wait_connected()
-        picture = await page.wait_to_see(ALICE)
-        assert picture.element
+        await page.wait_until("() => document.getElementById('echo').videoWidth > 0")
+        pictures = await page.pictures()
+        assert {picture.element for picture in pictures if picture.shows(ALICE)} == {"mine", "echo"}
         await see_and_hear(page, ALICE)
 
 
@@ -35,6 +74,62 @@ async def test_people_see_and_hear_each_other_come_late_leave_and_return(browser
         bob = await browser.open(url, BOB)
         await see_and_hear(alice, BOB)
         await see_and_hear(bob, ALICE)
+
         carol = await browser.open(url, CAROL)
         await see_and_hear(carol, ALICE, BOB)
         await see_and_hear(alice, BOB, CAROL)
+        # Connection 0 publishes; the others watch, in either order.
+        connected = [await carol.connected_at(connection) for connection in (1, 2)]
+        seen = [await carol.first_seen(other) for other in (ALICE, BOB)]
+        assert all(moment is not None for moment in connected + seen)
+        waited = max(moment for moment in seen if moment) - max(moment for moment in connected if moment)
+        print(f"the late one had both pictures {waited:.2f} s after it was connected")
+        assert waited < 1
+
+        await bob.close()
+        await until_gone(alice, BOB)
+        assert await alice.sees(CAROL)
+        bob = await browser.open(url, BOB)
+        await see_and_hear(bob, ALICE, CAROL)
+        await see_and_hear(alice, BOB)
+
+
+@pytest.mark.parametrize("codec", ["H264", "VP9", "AV1"])
+async def test_other_codecs_are_forwarded(browser: Chromium, codec: str) -> None:
+    page = page_preferring(codec)
+    async with running_example("forward") as url:
+        alice = await browser.open(url, ALICE, html=page)
+        bob = await browser.open(url, BOB, html=page)
+        await see_and_hear(alice, BOB)
+        await see_and_hear(bob, ALICE)
+        assert await received_codecs(alice) == {f"video/{codec}"}
+
+
+async def test_sound_and_picture_play_together(browser: Chromium) -> None:
+    """The median of 20 differences between what a page hears and sees, after 20 s, is within 45 ms."""
+    async with running_example("forward") as url:
+        await browser.open(url, ALICE)
+        bob = await browser.open(url, BOB)
+        await see_and_hear(bob, ALICE)
+        await asyncio.sleep(20)
+        differences: list[float] = []
+        while len(differences) < 20:
+            moments = {}
+            for report in await bob.stats("inbound-rtp"):
+                moments[report["kind"]] = playout(report)
+            if moments["audio"] and moments["video"]:
+                differences.append(moments["audio"] - moments["video"])
+            await asyncio.sleep(0.1)
+        median = statistics.median(differences)
+        print(f"sound plays {median:+.1f} ms from its picture")
+        assert abs(median) <= 45
+
+
+def playout(report: dict[str, Any]) -> float:
+    """The sender's time, in ms, of what plays now; 0 while the page cannot tell."""
+    return float(report.get("estimatedPlayoutTimestamp") or 0)
+
+
+def test_each_example_is_one_file_under_80_lines() -> None:
+    for path in sorted(Path(ROOT / "examples").glob("*.py")):
+        assert len(path.read_text().splitlines()) < 80, path.name

@@ -69,9 +69,7 @@ def _loopback_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", addresses)
 
 
-async def dial(
-    server: LoopbackServer, remote: Credentials, *, is_controlling: bool = True
-) -> aioice.Connection:
+async def dial(server: LoopbackServer, remote: Credentials, *, is_controlling: bool = True) -> aioice.Connection:
     """A connection of aioice to our credentials; its own are in its local_username and local_password."""
     assert server.transport is not None
     host, port = server.transport.get_extra_info("sockname")

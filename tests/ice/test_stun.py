@@ -145,12 +145,8 @@ def test_aioice_reads_what_we_write(message: Message, method: int) -> None:
 
 @pytest.mark.interop
 @given(addresses, st.integers(0, 2**64 - 1), st.integers(0, 2**32 - 1), words.filter(bool))
-def test_we_read_what_aioice_writes(
-    address: TransportAddress, tie_breaker: int, priority: int, username: str
-) -> None:
-    theirs = aioice.stun.Message(
-        aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST, transaction_id=TRANSACTION_ID
-    )
+def test_we_read_what_aioice_writes(address: TransportAddress, tie_breaker: int, priority: int, username: str) -> None:
+    theirs = aioice.stun.Message(aioice.stun.Method.BINDING, aioice.stun.Class.REQUEST, transaction_id=TRANSACTION_ID)
     theirs.attributes.update(
         {
             "USERNAME": username,
@@ -198,16 +194,14 @@ def test_integrity_by_sha256_is_tolerated() -> None:
 
 
 def test_only_the_first_of_equal_attributes_counts() -> None:
-    message = Message.parse(
-        unsigned(attribute(0x0024, bytes(3) + b"\1"), attribute(0x0024, bytes(3) + b"\2"))
-    )
+    message = Message.parse(unsigned(attribute(0x0024, bytes(3) + b"\1"), attribute(0x0024, bytes(3) + b"\2")))
     assert message.priority == 1
 
 
 def test_attributes_after_the_integrity_are_ignored_but_for_the_fingerprint() -> None:
-    signed = Message(
-        message_class=MessageClass.REQUEST, transaction_id=TRANSACTION_ID, username="a:b"
-    ).serialize(PASSWORD)[:-8]
+    signed = Message(message_class=MessageClass.REQUEST, transaction_id=TRANSACTION_ID, username="a:b").serialize(
+        PASSWORD
+    )[:-8]
     smuggled = attribute(0x0025, b"") + attribute(0x0003, bytes(4)) + attribute(0x0024, bytes(4))
     data = with_fingerprint(signed + smuggled)
     message = Message.parse(data)

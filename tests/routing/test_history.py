@@ -1,9 +1,12 @@
 """A source's history: what it finds, what it forgets, and that no source takes another's share."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from visiomedia.batch import ROW
+from visiomedia.jit import Integer
 from visiomedia.routing.history_kernels import expire, find_entry, forget, reset_history, store
 from visiomedia.routing.tables import (
     BLOCK_ENTRIES,
@@ -20,19 +23,24 @@ AUDIO_LEVEL = 4
 MID = 1
 
 
-def make_source(*, is_audio: bool = False) -> np.record:
+def make_source(*, is_audio: bool = False) -> Any:
     sources = np.zeros(1, SOURCE)
     sources[0].is_audio = is_audio
     reset_history(sources[0])
     return sources[0]
 
 
-def keep(history: History, source: np.record, index: int, payload: bytes, now: int = 0, level: bytes = b"") -> int:
+def keep(history: History, source: Any, index: int, payload: bytes, now: int = 0, level: bytes = b"") -> int:
     rows = np.zeros(1, ROW)
     arena = np.zeros(2048, np.uint8)
     arena[100 : 100 + len(payload)] = np.frombuffer(payload, np.uint8)
     row = rows[0]
-    row.payload_offset, row.payload_length, row.timestamp, row.payload_type = 100, len(payload), index * 3000, 96
+    row.payload_offset, row.payload_length, row.timestamp, row.payload_type = (
+        100,
+        len(payload),
+        index * 3000,
+        96,
+    )
     if level:
         arena[50 : 50 + len(level)] = np.frombuffer(level, np.uint8)
         row.extension_offset[AUDIO_LEVEL], row.extension_length[AUDIO_LEVEL] = 50, len(level)
@@ -40,7 +48,7 @@ def keep(history: History, source: np.record, index: int, payload: bytes, now: i
     return int(store(history, source, index, row, arena, now))
 
 
-def payload_of(history: History, place: int) -> bytes:
+def payload_of(history: History, place: Integer) -> bytes:
     entry = history.entries[place // BLOCK_ENTRIES, place % BLOCK_ENTRIES]
     at = entry.offset + entry.extensions_length
     return history.pool[at : at + entry.payload_length].tobytes()

@@ -81,9 +81,7 @@ class Association:
         self.client_events += self.client.events()
         self.server_events += self.server.events()
 
-    def step(
-        self, sender: DtlsEndpoint, receiver: DtlsEndpoint, source: Address, now: float, passes: Passes
-    ) -> bool:
+    def step(self, sender: DtlsEndpoint, receiver: DtlsEndpoint, source: Address, now: float, passes: Passes) -> bool:
         sent = sender.datagrams_to_send()
         for datagram in sent:
             assert len(datagram.data) <= 1200
@@ -113,9 +111,7 @@ def run_in_real_time(associations: dict[Association, Passes], seconds: float) ->
 class PlainPeer:
     """The other side by OpenSSL alone, in the way aiortc drives it."""
 
-    def __init__(
-        self, certificate: Certificate, *, is_client: bool, profiles: bytes, ciphers: bytes = b""
-    ) -> None:
+    def __init__(self, certificate: Certificate, *, is_client: bool, profiles: bytes, ciphers: bytes = b"") -> None:
         self.context = SSL.Context(SSL.DTLS_METHOD)
         self.context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
         self.context.use_certificate(certificate.certificate)

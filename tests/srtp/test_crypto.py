@@ -27,9 +27,7 @@ def test_keys_fit_the_command_and_are_gone_once_freed(
     profile: ProtectionProfile, is_portable: bool, cipher: Cipher
 ) -> None:
     key, salt = profile.lengths.key, profile.lengths.salt
-    keys = make_session_keys(
-        profile, b"1" * key, b"2" * salt, b"3" * key, b"4" * salt, is_portable=is_portable
-    )
+    keys = make_session_keys(profile, b"1" * key, b"2" * salt, b"3" * key, b"4" * salt, is_portable=is_portable)
     values = keys.command_values()
     assert values[0] == cipher
     assert len(set(values[1:])) == 4

@@ -103,9 +103,7 @@ def test_as_server_our_order_of_profiles_decides() -> None:
 @pytest.mark.parametrize("profile", list(ProtectionProfile))
 def test_a_plain_openssl_peer_exports_the_same_keys(profile: ProtectionProfile, is_client: bool) -> None:
     peer = PlainPeer(ecdsa_certificate(2), is_client=is_client, profiles=profile.openssl_name.encode())
-    ours = context(DtlsRole.SERVER if is_client else DtlsRole.CLIENT).make_endpoint(
-        [ecdsa_certificate(2).fingerprint]
-    )
+    ours = context(DtlsRole.SERVER if is_client else DtlsRole.CLIENT).make_endpoint([ecdsa_certificate(2).fingerprint])
     ours.start(SERVER_ADDRESS, 0.0)
     event = completed(list(peer.run(ours)))
     material = peer.connection.export_keying_material(
@@ -266,16 +264,12 @@ def test_answers_go_where_the_handshake_comes_from_until_ice_chooses() -> None:
 
 @pytest.mark.parametrize("browser", ["chromium156", "firefox153"])
 @pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 0, 1, 1)])
-def test_a_browsers_hello_in_two_datagrams_is_answered_within_the_mtu(
-    browser: str, order: tuple[int, ...]
-) -> None:
+def test_a_browsers_hello_in_two_datagrams_is_answered_within_the_mtu(browser: str, order: tuple[int, ...]) -> None:
     ours = context(DtlsRole.SERVER).make_endpoint([WRONG])
     answer: list[bytes] = []
     for part in order:
         assert answer == []
-        ours.receive_datagram(
-            (VECTORS / f"{browser}_clienthello_{part}.bin").read_bytes(), CLIENT_ADDRESS, 0.0
-        )
+        ours.receive_datagram((VECTORS / f"{browser}_clienthello_{part}.bin").read_bytes(), CLIENT_ADDRESS, 0.0)
         answer += [datagram.data for datagram in ours.datagrams_to_send()]
         if set(order[: order.index(part) + 1]) == {0, 1}:
             break
@@ -385,9 +379,7 @@ def test_replayed_and_forged_records_do_not_disturb_a_connection() -> None:
     forged = datagram.data[:-1] + bytes([datagram.data[-1] ^ 1])
     for data in (forged, datagram.data, datagram.data, datagram.data[:-5]):
         association.server.receive_datagram(data, CLIENT_ADDRESS, 0.0)
-    association.server.receive_datagram(
-        (VECTORS / "chromium156_clienthello_0.bin").read_bytes(), CLIENT_ADDRESS, 0.0
-    )
+    association.server.receive_datagram((VECTORS / "chromium156_clienthello_0.bin").read_bytes(), CLIENT_ADDRESS, 0.0)
     association.server.receive_datagram(b"\x15\xfe\xfd" + bytes(8) + b"\x00\x02\x02\x28", CLIENT_ADDRESS, 0.0)
     association.run()
     assert association.server_events == [ApplicationDataReceived(b"once")]

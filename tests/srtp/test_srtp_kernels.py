@@ -49,14 +49,10 @@ class Line:
         self.keys = keys
         self.tables: SrtpTables = make_srtp_tables(1, 1, 1)
         ring = make_command_ring(4)
-        CommandQueue(ring).append(
-            Operation.SET_KEYS, 0, values=keys.command_values(), data=keys.command_body()
-        )
+        CommandQueue(ring).append(Operation.SET_KEYS, 0, values=keys.command_values(), data=keys.command_body())
         kernels.set_keys(self.tables.sessions, ring.records[0])
 
-    def open(
-        self, *packets: bytes, kind: RowKind = RowKind.RTP, source: int = 0, now: int = 0
-    ) -> PacketBatch:
+    def open(self, *packets: bytes, kind: RowKind = RowKind.RTP, source: int = 0, now: int = 0) -> PacketBatch:
         """Unprotect packets as one batch."""
         batch = make_batch(len(packets), sum(map(len, packets)) + 1, ROW)
         offset = 0
@@ -101,9 +97,7 @@ class Line:
     def protect(self, batch: PacketBatch, pool: NDArray[np.uint8]) -> int:
         tables = self.tables
         rows, arena, state = batch
-        return kernels.protect(
-            rows, 0, len(rows), state, arena, pool, tables.sessions, tables.send, tables.scratch
-        )
+        return kernels.protect(rows, 0, len(rows), state, arena, pool, tables.sessions, tables.send, tables.scratch)
 
 
 def masters(profile: ProtectionProfile) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
@@ -205,13 +199,7 @@ def test_rtcp_crosses_both_ways(ends: tuple[Line, SrtpSession]) -> None:
 
 def test_header_with_sources_and_extension_stays_clear(ends: tuple[Line, SrtpSession]) -> None:
     line, peer = ends
-    head = (
-        b"\x92\x60\x00\x07"
-        + bytes(4)
-        + SSRC.to_bytes(4, "big")
-        + b"SRC1SRC2"
-        + b"\xbe\xde\x00\x01\x10\x05\x00\x00"
-    )
+    head = b"\x92\x60\x00\x07" + bytes(4) + SSRC.to_bytes(4, "big") + b"SRC1SRC2" + b"\xbe\xde\x00\x01\x10\x05\x00\x00"
     clear = head + b"payload"
     batch, _ = line.seal((7, clear), header=len(head))
     sealed = datagram(batch, 0)
@@ -370,9 +358,7 @@ def test_new_keys_begin_with_a_clean_slate(ends: tuple[Line, SrtpSession]) -> No
     line.open(peer.protect_rtcp(rtcp()), kind=RowKind.RTCP)
     line.seal_rtcp(rtcp())
     ring = make_command_ring(1)
-    CommandQueue(ring).append(
-        Operation.SET_KEYS, 0, values=line.keys.command_values(), data=line.keys.command_body()
-    )
+    CommandQueue(ring).append(Operation.SET_KEYS, 0, values=line.keys.command_values(), data=line.keys.command_body())
     kernels.set_keys(line.tables.sessions, ring.records[0])
     session = line.tables.sessions[0]
     assert session.rtcp_index == 0

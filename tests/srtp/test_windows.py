@@ -20,9 +20,7 @@ STEPS = st.lists(st.one_of(st.integers(-5, 5), st.integers(-3000, 3000), st.inte
 
 
 @given(st.integers(-1, (1 << 48) - 1), st.integers(0, 65535))
-def test_the_estimate_is_the_nearest_index_with_that_sequence_number(
-    highest: int, sequence_number: int
-) -> None:
+def test_the_estimate_is_the_nearest_index_with_that_sequence_number(highest: int, sequence_number: int) -> None:
     assert estimate_index(highest, sequence_number) == reference.estimate_index(highest, sequence_number)
 
 

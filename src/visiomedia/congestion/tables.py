@@ -1,4 +1,4 @@
-"""Transport-wide congestion control: what arrived when, by transport (draft-holmer-rmcat-transport-wide-cc-extensions-01)."""
+"""What arrived when, by transport: the state of transport-wide feedback."""
 
 from visiomedia.jit import record
 
@@ -12,7 +12,11 @@ TRANSPORT_ARRIVALS = record(
         ("deadline", "<i8"),  # monotonic ns of the next report; 0 where nothing waits
         ("feedback_count", "<i8"),
         ("media_ssrc", "<u4"),  # of the last packet: a report must name one
-        ("arrival", "<i8", (TRANSPORT_WINDOW,)),  # monotonic ns by sequence number % window; 0 where nothing came
+        (
+            "arrival",
+            "<i8",
+            (TRANSPORT_WINDOW,),
+        ),  # monotonic ns by sequence number % window; 0 where nothing came
         ("sequence", "<i8", (TRANSPORT_WINDOW,)),
     ]
 )

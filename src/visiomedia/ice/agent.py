@@ -319,9 +319,7 @@ class LiteAgent:
             if generation.remote is not None:
                 self._select(generation, pair)
 
-    def _reply_error(
-        self, request: Message, generation: _Generation, address: Address, code: ErrorCode
-    ) -> None:
+    def _reply_error(self, request: Message, generation: _Generation, address: Address, code: ErrorCode) -> None:
         unknown = request.unknown_required if code is ErrorCode.UNKNOWN_ATTRIBUTE else None
         answer = Message(
             message_class=MessageClass.ERROR_RESPONSE,
@@ -369,9 +367,7 @@ class LiteAgent:
                 yield generation, pair
 
     def _is_proven(self, address: Address) -> bool:
-        return any(
-            generation.remote is not None and address in generation.pairs for generation in self._generations
-        )
+        return any(generation.remote is not None and address in generation.pairs for generation in self._generations)
 
     def _forget(self, generation: _Generation, pair: _Pair) -> None:
         was_proven = self._is_proven(pair.address)

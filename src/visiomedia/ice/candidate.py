@@ -126,9 +126,7 @@ def host_candidate(
         foundation=candidate_foundation(CandidateType.HOST, "udp", host),
         component=component,
         transport="udp",
-        priority=candidate_priority(
-            CandidateType.HOST, local_preference=local_preference, component=component
-        ),
+        priority=candidate_priority(CandidateType.HOST, local_preference=local_preference, component=component),
         host=host,
         port=port,
         type=CandidateType.HOST,

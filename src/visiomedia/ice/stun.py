@@ -193,10 +193,7 @@ class Message:
                         codec.name,
                         codec.decode(data[start : start + value_length], self.transaction_id),
                     )
-            elif (
-                attribute_type < _LOWEST_OPTIONAL_TYPE
-                and attribute_type != AttributeType.MESSAGE_INTEGRITY_SHA256
-            ):
+            elif attribute_type < _LOWEST_OPTIONAL_TYPE and attribute_type != AttributeType.MESSAGE_INTEGRITY_SHA256:
                 unknown.append(attribute_type)
             offset = following
         self.unknown_required = tuple(unknown)
@@ -224,9 +221,7 @@ class Message:
         after_length = _COOKIE_BYTES + self.transaction_id + body
         if password is not None:
             digest = _integrity(message_type, after_length, password)
-            after_length += (
-                _ATTRIBUTE_HEADER.pack(AttributeType.MESSAGE_INTEGRITY, _INTEGRITY_LENGTH) + digest
-            )
+            after_length += _ATTRIBUTE_HEADER.pack(AttributeType.MESSAGE_INTEGRITY, _INTEGRITY_LENGTH) + digest
         # FINGERPRINT covers the header with its final length: 16 header bytes are in after_length, 8 follow.
         covered = message_type + _UINT16.pack(len(after_length) - 16 + 8) + after_length
         return (

@@ -3,7 +3,6 @@
 import ipaddress
 import socket
 import struct
-import sys
 
 import ifaddr
 
@@ -23,9 +22,8 @@ def family_of(host: str) -> int:
 
 
 def address_to_bytes(host: str) -> bytes:
-    """16 bytes, IPv4 mapped."""
-    address = ipaddress.ip_address(host)
-    return address.packed if address.version == 6 else _MAPPED + address.packed
+    """16 bytes, IPv4 mapped. ``host`` is an address already (``family_of`` tells)."""
+    return socket.inet_pton(socket.AF_INET6, host if ":" in host else f"::ffff:{host}")
 
 
 def address_from_bytes(data: bytes) -> str:
@@ -62,6 +60,4 @@ def interface_addresses() -> list[str]:
             if not address.is_link_local and address not in found:
                 found.append(address)
     found.sort(key=lambda address: (not address.is_loopback, address.version, int(address)))
-    if sys.platform == "darwin" or found:
-        return [str(address) for address in found]
-    return ["127.0.0.1"]
+    return [str(address) for address in found] or ["127.0.0.1"]

@@ -1,14 +1,16 @@
 """Batches in and out of UDP sockets: recvmmsg with the kernel's arrival times, sendmmsg to many paths."""
 
+import errno
+import sys
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from visiomedia.batch import BYTES_USED, MAX_DATAGRAM, ROWS_USED, Drop, PacketBatch
-from visiomedia.jit import external, subroutine
-from visiomedia.lookup import insert, remove
-from visiomedia.net.structures import CONTROL_BYTES, SocketTables
+from visiomedia.jit import Integer, external, subroutine
+from visiomedia.lookup import find, insert, remove
+from visiomedia.net.structures import CONTROL_BYTES, ERROR, NAME_BYTES, SOCKADDR_OFFSET, TURNS, VECTOR, SocketTables
 from visiomedia.net.tables import NetTables, PathKind
 
 UDP = int(PathKind.UDP)
@@ -21,24 +23,34 @@ MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20
 SOL_SOCKET = 1
 SCM_TIMESTAMPNS = 35
+EAGAIN = errno.EAGAIN
+ENOBUFS = errno.ENOBUFS
+ECONNREFUSED = errno.ECONNREFUSED
 IPV4 = 4
+VECTOR_BYTES = VECTOR.itemsize
 
-recvmmsg = external("recvmmsg", "i4", "i4", "u8", "u4", "i4", "u8")
-sendmmsg = external("sendmmsg", "i4", "i4", "u8", "u4", "i4")
-clock_gettime = external("clock_gettime", "i4", "i4", "u8")
+RECEIVE_ERRORS = 8
+"""Failed calls after which a socket is left until the next turn."""
+
+if sys.platform == "linux":  # elsewhere nothing calls receive and send, but paths are kept all the same
+    recvmmsg = external("recvmmsg", "i4", "i4", "u8", "u4", "i4", "u8")
+    sendmmsg = external("sendmmsg", "i4", "i4", "u8", "u4", "i4")
+    clock_gettime = external("clock_gettime", "i4", "i4", "u8")
+    errno_location = external("__errno_location", "u8")
+    memcpy = external("memcpy", "u8", "u8", "u8", "u8")
 
 
 @subroutine
-def _clock(tables: SocketTables, clock: int) -> int:
+def _clock(tables: SocketTables, clock: Integer) -> Integer:
     clock_gettime(clock, tables.times.ctypes.data)
-    return tables.times[0] * 1_000_000_000 + tables.times[1]
+    return np.int64(tables.times[0] * 1_000_000_000 + tables.times[1])
 
 
 @subroutine
-def _arrival(tables: SocketTables, slot: int, length: int, offset: int, now: int) -> int:
+def _arrival(tables: SocketTables, slot: Integer, length: Integer, offset: Integer, now: Integer) -> Integer:
     """The kernel's receive time of message ``slot`` in monotonic ns; ``now`` where it gave none."""
     control = tables.control[slot]
-    at = 0
+    at: Integer = 0
     while at + 16 <= length:
         # struct cmsghdr: length (8), level (4), type (4), then data; the next one is aligned to 8.
         size = np.int64(control[at]) | np.int64(control[at + 1]) << 8
@@ -59,103 +71,138 @@ def _arrival(tables: SocketTables, slot: int, length: int, offset: int, now: int
 
 
 @subroutine
-def receive(tables: SocketTables, batch: PacketBatch, now: int) -> int:
+def _error(tables: SocketTables) -> Integer:
+    """errno of the call before; nothing may be called in between."""
+    memcpy(tables.state.ctypes.data + 8 * ERROR, errno_location(), 4)
+    return np.int64(tables.state[ERROR])
+
+
+@subroutine
+def receive(tables: SocketTables, batch: PacketBatch, now: Integer) -> Integer:
     """Append what has arrived on every socket to an inbound batch, up to its rows; returns how many.
 
     The sockets take turns at being first. Each message is offered MAX_DATAGRAM bytes; what is longer is marked
     TRUNCATED. Errors that the network reported for earlier sends are counted and end nothing.
     """
-    rows, arena, state = batch
+    rows, _, state = batch
     sockets = tables.sockets
     offset = _clock(tables, CLOCK_MONOTONIC) - _clock(tables, CLOCK_REALTIME)
-    received = np.int64(0)
-    start = tables.state[0]
-    tables.state[0] += 1
+    before = np.int64(state[ROWS_USED])
+    start = tables.state[TURNS]
+    tables.state[TURNS] += 1
     for turn in range(len(sockets)):
         number = (start + turn) % len(sockets)
-        socket = sockets[number]
-        attempts = 0
-        while attempts < 8:
-            attempts += 1
-            used, at = state[ROWS_USED], state[BYTES_USED]
-            room = min(len(rows) - used, (len(arena) - at) // MAX_DATAGRAM)
+        share = np.int64(len(rows) - state[ROWS_USED])
+        if turn + 1 < len(sockets):
             # The last sockets of a turn find room too: none takes more than half of what is left to the others.
-            if turn + 1 < len(sockets):
-                room = (room + 1) // 2
-            room = min(room, len(tables.messages))
-            if room <= 0:
+            share = (share + 1) // 2
+        errors = 0
+        while share > 0 and errors < RECEIVE_ERRORS:
+            room = _offer(tables, batch, share)
+            if room == 0:
                 break
-            for i in range(room):
-                message = tables.messages[i]
-                message.name = tables.names.ctypes.data + i * 28
-                message.name_length = 28
-                message.vectors = tables.vectors.ctypes.data + i * 16
-                message.vector_count = 1
-                message.control = tables.control.ctypes.data + i * CONTROL_BYTES
-                message.control_length = CONTROL_BYTES
-                message.message_flags = 0
-                message.transferred = 0
-                tables.vectors[i].start = arena.ctypes.data + at + i * MAX_DATAGRAM
-                tables.vectors[i].length = MAX_DATAGRAM
-            count = recvmmsg(socket.descriptor, tables.messages.ctypes.data, room, MSG_DONTWAIT, 0)
-            if count <= 0:
-                # EAGAIN, or an error left by an earlier send: the next attempt tells which.
-                if attempts == 1 and count < 0:
-                    continue
-                break
-            for i in range(count):
-                message = tables.messages[i]
-                row = rows[used + i]
-                row.offset = at + i * MAX_DATAGRAM
-                row.length = message.transferred
-                row.drop = TRUNCATED if message.message_flags & MSG_TRUNC else 0
-                row.socket = number
-                row.arrival = _arrival(tables, i, np.int64(message.control_length), offset, now)
-                name = tables.names[i]
-                row.port = np.int64(name[2]) << 8 | np.int64(name[3])
-                if socket.family == IPV4:
-                    for k in range(10):
-                        row.address[k] = 0
-                    row.address[10] = 255
-                    row.address[11] = 255
-                    for k in range(4):
-                        row.address[12 + k] = name[4 + k]
-                else:
-                    for k in range(16):
-                        row.address[k] = name[8 + k]
-            state[ROWS_USED] = used + count
-            state[BYTES_USED] = at + count * MAX_DATAGRAM
-            received += count
-            socket.received += count
+            count = recvmmsg(sockets[number].descriptor, tables.messages.ctypes.data, room, MSG_DONTWAIT, 0)
+            if count < 0:
+                if _error(tables) == EAGAIN:
+                    break
+                sockets[number].receive_errors += 1
+                errors += 1
+                continue
+            _take(tables, batch, number, count, offset, now)
+            share -= count
             if count < room:
                 break
-    return received
+    return np.int64(state[ROWS_USED]) - before
+
+
+@subroutine
+def _offer(tables: SocketTables, batch: PacketBatch, most: Integer) -> Integer:
+    """Point at most that many messages into the arena's free bytes; returns how many.
+
+    The system is told where each datagram goes before anyone knows its length, so that datagrams of one call lie
+    MAX_DATAGRAM apart.
+    """
+    _, arena, state = batch
+    at = np.int64(state[BYTES_USED])
+    room: Integer = min(int(most), len(tables.messages), (len(arena) - int(at)) // MAX_DATAGRAM)
+    for i in range(room):
+        message = tables.messages[i]
+        message.name = tables.names.ctypes.data + i * NAME_BYTES
+        message.name_length = NAME_BYTES
+        message.vectors = tables.vectors.ctypes.data + i * VECTOR_BYTES
+        message.vector_count = 1
+        message.control = tables.control.ctypes.data + i * CONTROL_BYTES
+        message.control_length = CONTROL_BYTES
+        message.message_flags = 0
+        message.transferred = 0
+        tables.vectors[i].start = arena.ctypes.data + at + i * MAX_DATAGRAM
+        tables.vectors[i].length = MAX_DATAGRAM
+    return room
+
+
+@subroutine
+def _take(
+    tables: SocketTables, batch: PacketBatch, number: Integer, count: Integer, offset: Integer, now: Integer
+) -> None:
+    """Append the rows of messages that were received."""
+    rows, _, state = batch
+    socket = tables.sockets[number]
+    used, at = np.int64(state[ROWS_USED]), np.int64(state[BYTES_USED])
+    for i in range(count):
+        message = tables.messages[i]
+        row = rows[used + i]
+        row.offset = at + i * MAX_DATAGRAM
+        row.length = message.transferred
+        row.drop = TRUNCATED if message.message_flags & MSG_TRUNC else 0
+        row.socket = number
+        row.arrival = _arrival(tables, i, np.int64(message.control_length), offset, now)
+        name = tables.names[i]
+        row.port = np.int64(name[2]) << 8 | np.int64(name[3])
+        if socket.family == IPV4:
+            for k in range(10):
+                row.address[k] = 0
+            row.address[10] = 255
+            row.address[11] = 255
+            for k in range(4):
+                row.address[12 + k] = name[4 + k]
+        else:
+            for k in range(16):
+                row.address[k] = name[8 + k]
+    state[ROWS_USED] = used + count
+    state[BYTES_USED] = at + count * MAX_DATAGRAM
+    socket.received += count
 
 
 @subroutine
 def send(tables: SocketTables, out: PacketBatch, paths: NDArray[Any]) -> None:
-    """Send every row of an out batch that was not dropped. What a full socket buffer refuses is lost, and counted.
+    """Send every row of an out batch that was not dropped, socket by socket and in their order.
 
-    A destination that errors costs only its own rows.
+    A destination that errors costs only its own rows. What a full socket buffer refuses is lost, with what is left
+    for that socket: waiting would hold up everybody else. Both are counted.
     """
     rows, arena, state = out
     for number in range(len(tables.sockets)):
         pending = np.int64(0)
+        others = 0
+        takes_more = True
         for i in range(state[ROWS_USED]):
             row = rows[i]
             if row.drop != 0 or row.path < 0:
                 continue
             path = paths[row.path]
-            if path.kind != UDP:
-                if number == 0:
-                    row.drop = NO_PATH
+            if path.kind != UDP or path.socket >= len(tables.sockets):
+                row.drop = NO_PATH
                 continue
             if path.socket != number:
+                others += 1 if path.socket > number else 0
+                continue
+            if not takes_more:
+                _lose(tables, number, path)
                 continue
             message = tables.messages[pending]
-            message.name = paths.ctypes.data + np.int64(row.path) * paths.itemsize + tables.state[2]
+            message.name = paths.ctypes.data + np.int64(row.path) * paths.itemsize + tables.state[SOCKADDR_OFFSET]
             message.name_length = path.sockaddr_length
-            message.vectors = tables.vectors.ctypes.data + pending * 16
+            message.vectors = tables.vectors.ctypes.data + pending * VECTOR_BYTES
             message.vector_count = 1
             message.control = 0
             message.control_length = 0
@@ -166,24 +213,40 @@ def send(tables: SocketTables, out: PacketBatch, paths: NDArray[Any]) -> None:
             tables.rows[pending] = i
             pending += 1
             if pending == len(tables.messages):
-                _flush(tables, number, pending, rows, paths)
+                takes_more = _flush(tables, number, pending, rows, paths)
                 pending = np.int64(0)
         if pending > 0:
             _flush(tables, number, pending, rows, paths)
+        if others == 0:
+            return
 
 
 @subroutine
-def _flush(tables: SocketTables, number: int, count: int, rows: NDArray[Any], paths: NDArray[Any]) -> None:
-    """sendmmsg until every message has left or failed. The message that an error stands at is skipped."""
+def _lose(tables: SocketTables, number: Integer, path: Any) -> None:
+    path.send_errors += 1
+    tables.sockets[number].send_errors += 1
+
+
+@subroutine
+def _flush(tables: SocketTables, number: Integer, count: Integer, rows: NDArray[Any], paths: NDArray[Any]) -> bool:
+    """sendmmsg until every message has left or failed; False where the socket takes no more now."""
     socket = tables.sockets[number]
     at = np.int64(0)
+    tried_again = np.int64(-1)
     while at < count:
         start = tables.messages.ctypes.data + at * tables.messages.itemsize
-        sent = sendmmsg(socket.descriptor, start, count - at, MSG_DONTWAIT)
+        sent = np.int64(sendmmsg(socket.descriptor, start, count - at, MSG_DONTWAIT))
         if sent <= 0:
-            path = paths[rows[tables.rows[at]].path]
-            path.send_errors += 1
-            socket.send_errors += 1
+            error = _error(tables)
+            if error == ECONNREFUSED and tried_again != at:
+                # What ICMP reported of an earlier datagram is told to whoever sends next.
+                tried_again = at
+                continue
+            is_full = error == EAGAIN or error == ENOBUFS
+            for i in range(at, count if is_full else at + 1):
+                _lose(tables, number, paths[rows[tables.rows[i]].path])
+            if is_full:
+                return False
             at += 1
             continue
         for i in range(at, at + sent):
@@ -193,10 +256,11 @@ def _flush(tables: SocketTables, number: int, count: int, rows: NDArray[Any], pa
             path.sent_bytes += row.length
         socket.sent += sent
         at += sent
+    return True
 
 
 @subroutine
-def flow_key(address: NDArray[np.uint8], socket: int, port: int) -> tuple[int, int, int]:
+def flow_key(address: NDArray[np.uint8], socket: Integer, port: Integer) -> tuple[Any, Any, Any]:
     """The three words under which a flow is looked up: 16 address bytes, then socket and port."""
     high = np.uint64(0)
     low = np.uint64(0)
@@ -208,8 +272,9 @@ def flow_key(address: NDArray[np.uint8], socket: int, port: int) -> tuple[int, i
 
 @subroutine
 def add_path(net: NetTables, command: Any) -> None:
-    """ADD_PATH. Values: kind, transport, socket, port, length of the sockaddr. Body: 16 address bytes, 28 of sockaddr."""
+    """ADD_PATH. Values: kind, transport, socket, port, sockaddr length. Body: 16 address bytes, 28 of sockaddr."""
     path = net.paths[command.row]
+    _forget_flow(net, command.row)
     path.kind = command.values[0]
     path.generation = command.generation
     path.transport = command.values[1]
@@ -233,8 +298,16 @@ def add_path(net: NetTables, command: Any) -> None:
 @subroutine
 def remove_path(net: NetTables, command: Any) -> None:
     """REMOVE_PATH."""
-    path = net.paths[command.row]
-    if path.kind != 0 and path.generation == command.generation:
+    if net.paths[command.row].generation == command.generation:
+        _forget_flow(net, command.row)
+        net.paths[command.row].kind = 0
+
+
+@subroutine
+def _forget_flow(net: NetTables, row: Integer) -> None:
+    """Take a path's flow out, unless another path has it by now."""
+    path = net.paths[row]
+    if path.kind != 0:
         a, b, c = flow_key(path.address, path.socket, path.port)
-        remove(net.flows, a, b, c)
-        path.kind = 0
+        if find(net.flows, a, b, c) == row:
+            remove(net.flows, a, b, c)

@@ -1,6 +1,7 @@
 """UDP sockets for the plane: one a local address, all on one port. By kernels where the host has them."""
 
 import contextlib
+import errno
 import socket
 import sys
 from collections.abc import Sequence
@@ -12,16 +13,19 @@ from visiomedia.batch import PacketBatch
 from visiomedia.engine import Address
 from visiomedia.errors import ConfigurationError
 from visiomedia.jit import HAS_NUMBA
-from visiomedia.net.addresses import family_of, sockaddr
+from visiomedia.net.addresses import family_of
 from visiomedia.net.structures import SocketTables, make_socket_tables
 
 SOCKET_BUFFER = 4 << 20
-"""Bytes that are asked for, each way; the system may give less."""
+"""Bytes that are asked for, each way; the system may give less, unless we may go beyond its limit."""
 
 SO_TIMESTAMPNS = 35
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO = 23, 2
 PORT_ATTEMPTS = 20
+
+NOT_OURS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class DatagramSockets(Protocol):
@@ -52,27 +56,34 @@ class DatagramSockets(Protocol):
 def bind(addresses: Sequence[str], port: int) -> list[socket.socket]:
     """One bound, non-blocking socket an address, all on one port; port 0 chooses one that is free on all.
 
-    Raises ConfigurationError where that port is taken.
+    Raises ConfigurationError, which names the address, where that port is taken or the address is not ours.
     """
     if not addresses:
         raise ConfigurationError("addresses", list(addresses), "at least one")
     attempts = PORT_ATTEMPTS if port == 0 else 1
-    for attempt in range(attempts):
-        bound: list[socket.socket] = []
+    while True:
+        attempts -= 1
         chosen = port
-        try:
+        with contextlib.ExitStack() as opened:
+            bound: list[socket.socket] = []
             for host in addresses:
-                bound.append(_bind_one(host, chosen))
+                try:
+                    bound.append(opened.enter_context(_bind_one(host, chosen)))
+                except OSError as error:
+                    if error.errno == errno.EADDRINUSE and attempts > 0:
+                        break
+                    raise _refusal(host, chosen, error) from error
                 chosen = bound[0].getsockname()[1]
-            return bound
-        except OSError as error:
-            for opened in bound:
-                opened.close()
-            if attempt + 1 == attempts:
-                raise ConfigurationError(
-                    "port", chosen, f"a UDP port free on {', '.join(addresses)} ({error.strerror or error})"
-                ) from error
-    raise AssertionError("the last attempt returned or raised")
+            else:
+                opened.pop_all()
+                return bound
+
+
+def _refusal(host: str, port: int, error: OSError) -> ConfigurationError:
+    reason = error.strerror or str(error)
+    if error.errno in NOT_OURS:
+        return ConfigurationError("address", host, f"an address of this machine ({reason})")
+    return ConfigurationError("port", port, f"a UDP port that is free on {host} ({reason})")
 
 
 def _bind_one(host: str, port: int) -> socket.socket:
@@ -80,8 +91,7 @@ def _bind_one(host: str, port: int) -> socket.socket:
     opened = socket.socket(socket.AF_INET if family == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)
-        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-            opened.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+        _enlarge_buffers(opened)
         if sys.platform == "linux":
             opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             # WebRTC's packets are sized by their senders; a router must not cut them.
@@ -98,8 +108,21 @@ def _bind_one(host: str, port: int) -> socket.socket:
     return opened
 
 
+def _enlarge_buffers(opened: socket.socket) -> None:
+    """Ask for SOCKET_BUFFER; some systems give less without a word, some refuse what is above their limit."""
+    for option, beyond_limit in ((socket.SO_RCVBUF, SO_RCVBUFFORCE), (socket.SO_SNDBUF, SO_SNDBUFFORCE)):
+        with contextlib.suppress(OSError):
+            opened.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+        if sys.platform == "linux":
+            with contextlib.suppress(PermissionError):
+                opened.setsockopt(socket.SOL_SOCKET, beyond_limit, SOCKET_BUFFER)
+
+
 class BoundSockets:
-    """The sockets themselves, and what both ways of using them share."""
+    """The sockets themselves, and what both ways of using them share.
+
+    A parent class, against the house's habit: by composition both would repeat five methods that only pass on.
+    """
 
     def __init__(self, addresses: Sequence[str], port: int) -> None:
         self.sockets = bind(addresses, port)
@@ -129,8 +152,5 @@ class BoundSockets:
 
 
 def kernels_available() -> bool:
-    """Whether this host has recvmmsg and sendmmsg for compiled kernels."""
-    return HAS_NUMBA and sys.platform == "linux" and sys.maxsize > 2**32
-
-
-__all__ = ["BoundSockets", "DatagramSockets", "bind", "kernels_available", "sockaddr"]
+    """Whether this host has recvmmsg and sendmmsg for compiled kernels, and lays out structures as they do."""
+    return HAS_NUMBA and sys.platform == "linux" and sys.maxsize > 2**32 and sys.byteorder == "little"

@@ -1,6 +1,5 @@
 """The C structures of recvmmsg and sendmmsg as record dtypes (64-bit Linux), and the scratch that holds them."""
 
-import ctypes
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,16 +32,26 @@ MESSAGE = record(
 )
 """struct mmsghdr: a struct msghdr and the bytes transferred; little-endian, so that an int reads as its padded word."""
 
-SOCKET = record([("descriptor", "<i4"), ("family", "u1"), ("received", "<i8"), ("sent", "<i8"), ("send_errors", "<i8")])
-"""``family``: 4 or 6."""
+SOCKET = record(
+    [
+        ("descriptor", "<i4"),
+        ("family", "u1"),
+        ("received", "<i8"),
+        ("receive_errors", "<i8"),  # what the network reported of earlier datagrams
+        ("sent", "<i8"),
+        ("send_errors", "<i8"),
+    ]
+)
+"""``family``: 4 or 6. The rest counts datagrams."""
 
-assert VECTOR.itemsize == 2 * ctypes.sizeof(ctypes.c_void_p), "iovec is two words"
+TURNS, ERROR, SOCKADDR_OFFSET = 0, 1, 2
+"""Places in ``SocketTables.state``."""
 
 
 class SocketTables(NamedTuple):
     """``sockets``: (sockets,) SOCKET; ``messages``, ``vectors``: (64,); ``names``: (64, 28) and ``control``: (64, 64)
     uint8; ``rows``: (64,) the batch row of a message; ``times``: (2,) int64, a struct timespec; ``state``: (3,) int64:
-    turns taken, unused, where in a path its sockaddr lies."""
+    turns taken, errno of the last call that failed, where in a path its sockaddr lies."""
 
     sockets: NDArray[Any]
     messages: NDArray[Any]
@@ -68,7 +77,7 @@ def make_socket_tables(descriptors: list[tuple[int, int]]) -> SocketTables:
     )
     fields = PATH.fields
     assert fields is not None, "a record has fields"
-    tables.state[2] = fields["sockaddr"][1]
+    tables.state[SOCKADDR_OFFSET] = fields["sockaddr"][1]
     for socket, (descriptor, family) in zip(tables.sockets, descriptors, strict=True):
         socket.descriptor, socket.family = descriptor, family
     return tables

@@ -1,4 +1,4 @@
-"""Batch UDP by kernels: recvmmsg and sendmmsg. The plane's turn calls the kernels itself; these calls are for others."""
+"""Batch UDP by recvmmsg and sendmmsg. The plane's turn calls the kernels itself; these calls are for others."""
 
 from typing import Any
 

@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 from visiomedia.engine import Address
 from visiomedia.errors import CapacityError
 from visiomedia.ice.credentials import Credentials
 from visiomedia.plane import Plane
 from visiomedia.rows import Handle
-from visiomedia.srtp.crypto import SessionKeys, make_session_keys
 from visiomedia.srtp.certificate import Fingerprint
+from visiomedia.srtp.crypto import SessionKeys, make_session_keys
 from visiomedia.srtp.dtls import DtlsRole, HandshakeCompleted
 from visiomedia.transport.webrtc import (
     PathForgotten,
@@ -90,6 +91,13 @@ class TransportDriver:
     def path_lost(self, address: Address) -> None:
         """See ``plane.TransportOwner``."""
         self._paths.pop(address, None)
+
+    def counters(self) -> Mapping[str, int]:
+        """See ``plane.TransportOwner``."""
+        engine = self.engine
+        counted = {f"ice_{name}": count for name, count in asdict(engine.agent.counters).items()}
+        counted |= {f"dtls_{name}": count for name, count in engine.dtls_counters.items()}
+        return counted | {f"transport_{name}": count for name, count in engine.counters.items()}
 
     # --- draining ------------------------------------------------------------------------------------------------
 

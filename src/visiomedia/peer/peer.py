@@ -2,11 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
-from visiomedia.errors import CapacityError, InvalidStateError, NegotiationError, ParseError
+from visiomedia.errors import (
+    CapacityError,
+    ConfigurationError,
+    InvalidStateError,
+    NegotiationError,
+    ParseError,
+    VisiomediaError,
+)
 from visiomedia.ice.candidate import host_candidate
 from visiomedia.ice.credentials import Credentials
 from visiomedia.peer.binding import MediaBinding, ReceivingSection, StreamBinder
@@ -92,7 +100,7 @@ class Peer:
         *,
         capabilities: Capabilities = SERVER_CAPABILITIES,
         settings: WebRtcSettings | None = None,
-        on_closed: Callable[[str], None] | None = None,
+        on_closed: Callable[[str], object] | None = None,
     ) -> None:
         self.plane = plane
         self.transceivers: dict[str, Transceiver] = {}
@@ -143,9 +151,22 @@ class Peer:
             NegotiationError: it lacks what a transport needs.
             CapacityError: the plane is full.
         """
-        offer = SessionDescription.parse(sdp)
         if self.closed.done():
             raise InvalidStateError("the peer has ended")
+        with self._ends_without_a_description():
+            return self._receive_offer(SessionDescription.parse(sdp))
+
+    @contextmanager
+    def _ends_without_a_description(self) -> Iterator[None]:
+        """A peer whose first negotiation fails has nothing to live for; a later one changes nothing."""
+        try:
+            yield
+        except VisiomediaError as error:
+            if self._remote is None:
+                self.close(f"negotiation failed: {error}")
+            raise
+
+    def _receive_offer(self, offer: SessionDescription) -> list[Transceiver]:
         self._check_transport(offer)
         if self._driver is None:
             self._driver = TransportDriver(
@@ -203,20 +224,25 @@ class Peer:
             transceiver.track = None
 
     def answer(self) -> str:
-        """The answer to the last offer. Raises InvalidStateError without one, NegotiationError where none is possible."""
+        """The answer to the last offer.
+
+        Raises InvalidStateError without one, NegotiationError where none is possible.
+        """
         if self._offer is None or self._driver is None:
             raise InvalidStateError("there is no offer to answer")
-        offer, driver = self._offer, self._driver
+        with self._ends_without_a_description():
+            return self._answer(self._offer, self._driver)
+
+    def _answer(self, offer: SessionDescription, driver: TransportDriver) -> str:
         now = self.plane.clock.monotonic()
         live = next(section for section in offer.media if not section.is_rejected)
         try:
             remote = Credentials(live.transport.ice_ufrag or "", live.transport.ice_password or "")
             fingerprints = tuple(Fingerprint.parse(value) for value in live.transport.fingerprints)
-        except (ParseError, ValueError) as error:
+        except (ParseError, ConfigurationError) as error:
             raise NegotiationError(f"the offer's transport: {error}") from error
         if self._remote is not None and remote != self._remote:
             driver.restart_ice(remote)
-        self._remote = remote
         answer = create_answer(offer, self._local_transport(), self._plans(), self._capabilities)
         for section, offered in zip(answer.media, offer.media, strict=True):
             if section.is_rtp:
@@ -225,6 +251,7 @@ class Peer:
         self._settle()
         role = DtlsRole.CLIENT if offered_setup(offer) is Setup.PASSIVE else DtlsRole.SERVER
         driver.set_remote(remote, role, fingerprints, now)
+        self._remote = remote
         if self.connected.done():
             self._subscribe()
         return answer.serialize()
@@ -278,7 +305,13 @@ class Peer:
             for codec in section.receive_codecs:
                 primary = NO_PRIMARY if codec.apt is None else codec.apt
                 number = codec.payload_type
-                payload_types[number] = (number, codec_from_name(codec.name), is_audio, primary, codec.clock_rate)
+                payload_types[number] = (
+                    number,
+                    codec_from_name(codec.name),
+                    is_audio,
+                    primary,
+                    codec.clock_rate,
+                )
             if section.receives:
                 sections[section.mid] = ReceivingSection(
                     mid=section.mid,

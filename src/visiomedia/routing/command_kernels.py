@@ -5,20 +5,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.lookup import insert, remove
 from visiomedia.routing.history_kernels import forget, reset_history
 from visiomedia.routing.tables import MAPPINGS, MAX_LAYERS, REPORTS, RESENT, SHIFTS, RoutingTables
 
 
 @subroutine
-def _list_add(rows: NDArray[np.int64], row: int) -> None:
+def _list_add(rows: NDArray[np.int64], row: Integer) -> None:
     rows[0] += 1
     rows[rows[0]] = row
 
 
 @subroutine
-def _list_remove(rows: NDArray[np.int64], row: int) -> None:
+def _list_remove(rows: NDArray[np.int64], row: Integer) -> None:
     for position in range(1, rows[0] + 1):
         if rows[position] == row:
             rows[position] = rows[rows[0]]
@@ -210,7 +210,7 @@ def subscribe(routing: RoutingTables, command: Any) -> None:
 
 
 @subroutine
-def _unsubscribe(routing: RoutingTables, row: int) -> None:
+def _unsubscribe(routing: RoutingTables, row: Integer) -> None:
     subscription = routing.subscriptions[row]
     track = routing.tracks[subscription.track]
     if track.first_subscription == row:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiomedia.batch import ROWS_USED, PacketBatch
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.lookup import Lookup, find
 from visiomedia.routing.history_kernels import find_entry
 from visiomedia.routing.rewrite_kernels import compose
@@ -30,14 +30,14 @@ LATE_NACK = 1 << 15
 
 
 @subroutine
-def _note_sender_report(reception: Any, item: Any, arrival: int) -> None:
+def _note_sender_report(reception: Any, item: Any, arrival: Integer) -> None:
     reception.sender_report_ntp = np.uint64(item.values[0])
     reception.sender_report_timestamp = item.values[1]
     reception.sender_report_arrival = arrival
 
 
 @subroutine
-def _note_report_block(subscription: Any, item: Any, arrival: int) -> None:
+def _note_report_block(subscription: Any, item: Any, arrival: Integer) -> None:
     """RFC 3550 section 6.4.1: round trip = arrival - LSR - DLSR; our LSRs are in the publisher's clock, so by slot."""
     subscription.fraction_lost = item.values[0]
     subscription.cumulative_lost = item.values[1]
@@ -54,7 +54,7 @@ def _note_report_block(subscription: Any, item: Any, arrival: int) -> None:
 
 
 @subroutine
-def _want_key_frame(routing: RoutingTables, subscription: Any, now: int) -> None:
+def _want_key_frame(routing: RoutingTables, subscription: Any, now: Integer) -> None:
     subscription.key_frame_requests += 1
     since = now - np.int64(subscription.key_frame_at)
     if subscription.key_frame_at != 0 and since < KEY_FRAME_NS:
@@ -74,7 +74,12 @@ def _want_key_frame(routing: RoutingTables, subscription: Any, now: int) -> None
 
 @subroutine
 def resend(
-    routing: RoutingTables, number: int, sequence_number: int, extension_maps: NDArray[Any], out: Any, now: int
+    routing: RoutingTables,
+    number: Integer,
+    sequence_number: Integer,
+    extension_maps: NDArray[Any],
+    out: Any,
+    now: Integer,
 ) -> bool:
     """Answer for one lost packet of a subscription by RTX; whether it made an out row.
 
@@ -90,7 +95,7 @@ def resend(
     if behind >= LATE_NACK or index < 0:
         subscription.not_resent += 1
         return False
-    slot = -1
+    slot: Integer = -1
     mapping = np.int64(subscription.mappings) - 1
     oldest = max(np.int64(0), np.int64(subscription.mappings) - MAPPINGS)
     while mapping >= oldest:
@@ -125,7 +130,7 @@ def resend(
 @subroutine
 def apply_feedback(
     feedback: NDArray[Any],
-    last: int,
+    last: Integer,
     rows: NDArray[Any],
     routing: RoutingTables,
     ssrcs: Lookup,
@@ -133,7 +138,7 @@ def apply_feedback(
     extension_maps: NDArray[Any],
     out: PacketBatch,
     cursor: NDArray[np.int64],
-    now: int,
+    now: Integer,
 ) -> bool:
     """Act on every item of feedback; retransmissions become out rows.
 

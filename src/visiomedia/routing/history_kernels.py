@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.tables import (
     BLOCK_ENTRIES,
     HISTORY_BLOCKS,
@@ -28,13 +28,13 @@ LAST_FORWARDED = 10
 
 
 @subroutine
-def _chunk_size(history: History, chunk: int) -> int:
+def _chunk_size(history: History, chunk: Integer) -> Integer:
     # Large chunks come first in the pool and as many as the large stack has places.
     return LARGE_CHUNK if chunk < len(history.free_large) - 1 else SMALL_CHUNK
 
 
 @subroutine
-def _chunk_offset(history: History, chunk: int) -> int:
+def _chunk_offset(history: History, chunk: Integer) -> Integer:
     large = len(history.free_large) - 1
     if chunk < large:
         return np.int64(chunk) * LARGE_CHUNK
@@ -58,7 +58,7 @@ def _give_back_oldest(history: History, source: Any) -> None:
 
 
 @subroutine
-def _take_chunk(history: History, source: Any) -> int:
+def _take_chunk(history: History, source: Any) -> Integer:
     """A chunk that becomes the source's newest; its own oldest where the pool or its share is used up; -1 if none."""
     size = SMALL_CHUNK if source.is_audio != 0 else LARGE_CHUNK
     stack = history.free_small if source.is_audio != 0 else history.free_large
@@ -77,11 +77,11 @@ def _take_chunk(history: History, source: Any) -> int:
         history.chunks[source.newest_chunk].next = chunk
     source.newest_chunk = chunk
     source.chunks += 1
-    return chunk
+    return np.int64(chunk)
 
 
 @subroutine
-def _place(history: History, source: Any, index: int, take: bool) -> int:
+def _place(history: History, source: Any, index: Integer, take: bool) -> Integer:
     """The number of the entry that an index has: block * 256 + slot; -1 where its block is not there."""
     blocks = 1 if source.is_audio != 0 else HISTORY_BLOCKS
     number = (index // BLOCK_ENTRIES) % blocks
@@ -94,11 +94,11 @@ def _place(history: History, source: Any, index: int, take: bool) -> int:
         source.block[number] = block
         for slot in range(BLOCK_ENTRIES):
             history.entries[block, slot].index = -1
-    return block * BLOCK_ENTRIES + index % BLOCK_ENTRIES
+    return np.int64(block * BLOCK_ENTRIES + index % BLOCK_ENTRIES)
 
 
 @subroutine
-def find_entry(history: History, source: Any, index: int) -> int:
+def find_entry(history: History, source: Any, index: Integer) -> Integer:
     """The entry of a packet by its index, or -1 where it is not kept any more."""
     if index < 0:
         return -1
@@ -112,7 +112,7 @@ def find_entry(history: History, source: Any, index: int) -> int:
 
 
 @subroutine
-def store(history: History, source: Any, index: int, row: Any, arena: NDArray[np.uint8], now: int) -> int:
+def store(history: History, source: Any, index: Integer, row: Any, arena: NDArray[np.uint8], now: Integer) -> Integer:
     """Copy a packet's forwarded extensions and payload into its source's history; its entry, or -1 where full."""
     length = np.int64(row.payload_length)
     extensions = np.int64(0)
@@ -161,7 +161,7 @@ def store(history: History, source: Any, index: int, row: Any, arena: NDArray[np
 
 
 @subroutine
-def expire(history: History, source: Any, now: int) -> None:
+def expire(history: History, source: Any, now: Integer) -> None:
     """Give back chunks nothing was written to for two seconds; an idle source holds nothing."""
     while source.chunks > 0 and now - history.chunks[source.oldest_chunk].last_write > HISTORY_NS:
         _give_back_oldest(history, source)

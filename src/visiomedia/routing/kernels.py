@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from visiomedia.batch import ROWS_USED, Drop, PacketBatch, RowKind
 from visiomedia.congestion.kernels import note_transport_arrival
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.history_kernels import find_entry, store
 from visiomedia.routing.rewrite_kernels import compose
 from visiomedia.routing.tables import BLOCK_ENTRIES, MAPPINGS, SHIFTS, RoutingTables
-from visiomedia.rtp.kernels import describe_payload, note_reception, restore_rtx
+from visiomedia.rtp.kernels import note_reception, restore_rtx
 from visiomedia.rtp.nack_kernels import note_arrival
+from visiomedia.rtp.payload_kernels import describe_payload
 
 RTP = int(RowKind.RTP)
 RTX = 10
@@ -34,7 +35,7 @@ RTX_TOKENS = 500
 
 
 @subroutine
-def forwarded_index(source: Any, index: int) -> int:
+def forwarded_index(source: Any, index: Integer) -> Integer:
     """A raw index with the padding-only packets before it taken out."""
     shift = np.int64(source.shifts)
     oldest = max(np.int64(0), shift - SHIFTS)
@@ -44,7 +45,7 @@ def forwarded_index(source: Any, index: int) -> int:
 
 
 @subroutine
-def _take_out(source: Any, index: int) -> None:
+def _take_out(source: Any, index: Integer) -> None:
     """A padding-only packet leaves the sequence space, unless something behind it was forwarded already."""
     previous = source.shift_index[(source.shifts - 1) % SHIFTS] if source.shifts > 0 else np.int64(-1)
     if index > source.highest and index > previous:
@@ -56,14 +57,14 @@ def _take_out(source: Any, index: int) -> None:
 def receive_media(
     rows: NDArray[Any],
     arena: NDArray[np.uint8],
-    first: int,
-    last: int,
+    first: Integer,
+    last: Integer,
     routing: RoutingTables,
     receptions: NDArray[Any],
     nacks: NDArray[Any],
     arrivals: NDArray[Any],
     payload_types: NDArray[Any],
-    now: int,
+    now: Integer,
 ) -> None:
     """Note what arrived, restore what was repaired, and put media into history; sets each row's ``entry``."""
     sources = routing.sources
@@ -73,9 +74,7 @@ def receive_media(
         if row.kind != RTP or row.source < 0:
             continue
         if row.transport_sequence_number >= 0 and (row.drop == 0 or row.drop >= Drop.UNKNOWN_PAYLOAD_TYPE):
-            note_transport_arrival(
-                arrivals, row.transport, row.transport_sequence_number, row.arrival, row.ssrc, now
-            )
+            note_transport_arrival(arrivals, row.transport, row.transport_sequence_number, row.arrival, row.ssrc, now)
         if row.drop != 0:
             continue
         number = np.int64(row.source)
@@ -139,7 +138,7 @@ def receive_media(
 
 
 @subroutine
-def _source_time(reception: Any, timestamp: int) -> int:
+def _source_time(reception: Any, timestamp: Integer) -> Integer:
     """The publisher's clock, in ns since its NTP era, at an RTP timestamp of a source that has sent a report."""
     ticks = np.int64(np.int32(np.uint32(timestamp) - np.uint32(reception.sender_report_timestamp)))
     ntp = np.uint64(reception.sender_report_ntp)
@@ -150,7 +149,7 @@ def _source_time(reception: Any, timestamp: int) -> int:
 
 @subroutine
 def _switch(
-    subscription: Any, number: int, source: Any, receptions: NDArray[Any], sources: NDArray[Any], entry: Any
+    subscription: Any, number: Integer, source: Any, receptions: NDArray[Any], sources: NDArray[Any], entry: Any
 ) -> None:
     """Continue the subscription's numbers and time with another source from this packet on."""
     clock_rate = np.int64(subscription.clock_rate)
@@ -190,27 +189,27 @@ def _switch(
 
 
 @subroutine
-def _takes_over(subscription: Any, number: int, source: Any, sources: NDArray[Any], entry: Any) -> bool:
+def _takes_over(subscription: Any, number: Integer, source: Any, sources: NDArray[Any], entry: Any) -> bool:
     """Whether a subscription moves to this source with this packet."""
     current = np.int64(subscription.current)
     if subscription.is_audio != 0:
-        return current < 0 or sources[current].in_use == 0 or sources[current].layer == source.layer
+        return bool(current < 0 or sources[current].in_use == 0 or sources[current].layer == source.layer)
     if entry.is_key_frame == 0 or entry.starts_frame == 0:
         return False
     target = np.int64(subscription.target)
     if target == number:
         return True
     if current < 0:
-        return target < 0 or source.layer >= sources[target].layer
+        return bool(target < 0 or source.layer >= sources[target].layer)
     settled = entry.arrival - subscription.switched_down > SETTLE_NS
-    return source.layer > sources[current].layer and (settled or subscription.switched_down == 0)
+    return bool(source.layer > sources[current].layer and (settled or subscription.switched_down == 0))
 
 
 @subroutine
 def forward(
     routing: RoutingTables,
-    number: int,
-    source_row: int,
+    number: Integer,
+    source_row: Integer,
     entry: Any,
     receptions: NDArray[Any],
     extension_maps: NDArray[Any],
@@ -254,8 +253,8 @@ def forward(
 @subroutine
 def fan_out(
     rows: NDArray[Any],
-    first: int,
-    last: int,
+    first: Integer,
+    last: Integer,
     routing: RoutingTables,
     receptions: NDArray[Any],
     extension_maps: NDArray[Any],
@@ -282,7 +281,13 @@ def fan_out(
                             return True
                         subscription = np.int64(cursor[2])
                         if forward(
-                            routing, subscription, np.int64(row.source), entry, receptions, extension_maps, out.rows[used]
+                            routing,
+                            subscription,
+                            np.int64(row.source),
+                            entry,
+                            receptions,
+                            extension_maps,
+                            out.rows[used],
                         ):
                             out.state[ROWS_USED] = used + 1
                         cursor[2] = routing.subscriptions[subscription].next

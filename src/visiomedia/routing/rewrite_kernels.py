@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiomedia.batch import MAX_PREFIX, OutKind
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 
 RTP = int(OutKind.RTP)
 MID = 1
@@ -20,12 +20,12 @@ ROOM_BEHIND_EXTENSIONS = 8
 def compose(
     out: Any,
     subscription: Any,
-    number: int,
+    number: Integer,
     entry: Any,
     extension_map: Any,
     pool: NDArray[np.uint8],
-    index: int,
-    repair_index: int,
+    index: Integer,
+    repair_index: Integer,
 ) -> None:
     """Make an out row of a packet in history for one subscription.
 
@@ -70,7 +70,7 @@ def compose(
 @subroutine
 def _write_extensions(
     prefix: NDArray[np.uint8], subscription: Any, entry: Any, extension_map: Any, pool: NDArray[np.uint8]
-) -> int:
+) -> Integer:
     """Write the extension block (RFC 8285) behind the fixed header; the header's whole length."""
     start = np.int64(entry.offset)
     end = start + entry.extensions_length
@@ -78,7 +78,7 @@ def _write_extensions(
     mid_length = np.int64(subscription.mid_length)
     writes_mid = mid_id != 0 and mid_length != 0
     # One form for the whole block: two-byte only where an element asks for it and the receiver takes it.
-    two_byte = False
+    two_byte: Any = False
     if extension_map.takes_mixed != 0:
         two_byte = writes_mid and mid_id > 14
         at = start

@@ -107,7 +107,15 @@ class Router:
         if previous is not None:
             self._remove_layer(track, previous)
         handle = self._sources.allocate()
-        values = (track.transport.row, ssrc, track.handle.row, layer, -1, track.format.clock_rate, int(track.is_audio))
+        values = (
+            track.transport.row,
+            ssrc,
+            track.handle.row,
+            layer,
+            -1,
+            track.format.clock_rate,
+            int(track.is_audio),
+        )
         self._commands.append(Operation.ADD_SOURCE, *handle, values)
         track.sources[layer] = handle
         return handle

@@ -201,7 +201,7 @@ def _full_stack(first: int, count: int) -> NDArray[np.int64]:
 
 def make_history(large_chunks: int, small_chunks: int, blocks: int) -> History:
     """An empty history, allocated once; the system gives it memory as it is touched."""
-    history = History(
+    return History(
         np.zeros(large_chunks * LARGE_CHUNK + small_chunks * SMALL_CHUNK, np.uint8),
         np.zeros(large_chunks + small_chunks, CHUNK),
         _full_stack(0, large_chunks),
@@ -209,7 +209,6 @@ def make_history(large_chunks: int, small_chunks: int, blocks: int) -> History:
         _full_stack(0, blocks),
         np.zeros((blocks, BLOCK_ENTRIES), ENTRY),
     )
-    return history
 
 
 def make_routing_tables(sources: int, tracks: int, subscriptions: int, history: History) -> RoutingTables:

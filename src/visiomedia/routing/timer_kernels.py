@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from visiomedia.batch import BYTES_USED, MAX_EXPANSION, ROWS_USED, OutKind, PacketBatch
 from visiomedia.congestion.kernels import write_transport_feedback
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.history_kernels import expire
 from visiomedia.routing.tables import MAX_LAYERS, REPORTS, RoutingTables
 from visiomedia.rtp.nack_kernels import collect_nacks, next_nack
@@ -44,13 +44,12 @@ TIMERS = 4
 @subroutine
 def has_rtcp_room(out: PacketBatch) -> bool:
     """Whether one more compound fits into the out batch."""
-    return out.state[ROWS_USED] < len(out.rows) and (
-        out.state[BYTES_USED] + RTCP_ROOM + MAX_EXPANSION <= len(out.arena)
-    )
+    has_bytes = out.state[BYTES_USED] + RTCP_ROOM + MAX_EXPANSION <= len(out.arena)
+    return bool(out.state[ROWS_USED] < len(out.rows) and has_bytes)
 
 
 @subroutine
-def _add_rtcp(out: PacketBatch, transport: int, length: int) -> None:
+def _add_rtcp(out: PacketBatch, transport: Integer, length: Integer) -> None:
     """The compound just written behind the arena's used bytes becomes an out row."""
     row = out.rows[out.state[ROWS_USED]]
     row.kind = RTCP
@@ -70,7 +69,7 @@ def _add_rtcp(out: PacketBatch, transport: int, length: int) -> None:
 
 
 @subroutine
-def _begin_feedback(out: PacketBatch, transport: Any) -> int:
+def _begin_feedback(out: PacketBatch, transport: Any) -> Integer:
     """Where feedback is written: alone where the peer takes reduced size (RFC 5506), else behind an empty report."""
     at = np.int64(out.state[BYTES_USED])
     if transport.takes_reduced_size != 0:
@@ -79,7 +78,7 @@ def _begin_feedback(out: PacketBatch, transport: Any) -> int:
 
 
 @subroutine
-def select_layers(routing: RoutingTables, now: int) -> None:
+def select_layers(routing: RoutingTables, now: Integer) -> None:
     """Give each waiting subscription the highest layer that arrives, and one whose layer stopped another."""
     for position in range(1, routing.active_subscriptions[0] + 1):
         subscription = routing.subscriptions[routing.active_subscriptions[position]]
@@ -115,7 +114,7 @@ def _repair(
     nacks: NDArray[Any],
     pairs: NDArray[np.int64],
     out: PacketBatch,
-    now: int,
+    now: Integer,
 ) -> None:
     """Ask publishers for what was lost, and for key frames that somebody waits for."""
     for position in range(1, routing.active_sources[0] + 1):
@@ -152,7 +151,7 @@ def _report_reception(
     arrivals: NDArray[Any],
     cname: NDArray[np.uint8],
     out: PacketBatch,
-    now: int,
+    now: Integer,
 ) -> None:
     """Transport-wide feedback and receiver reports to those who send to us."""
     for position in range(1, routing.active_sources[0] + 1):
@@ -174,12 +173,12 @@ def _report_reception(
 @subroutine
 def _receiver_report(
     routing: RoutingTables,
-    number: int,
+    number: Integer,
     transport: Any,
     receptions: NDArray[Any],
     cname: NDArray[np.uint8],
     out: PacketBatch,
-    now: int,
+    now: Integer,
 ) -> None:
     """RFC 3550 section 6.4.2. More than 31 sources: the others' turn comes with the next report."""
     start = np.int64(out.state[BYTES_USED])
@@ -202,7 +201,7 @@ def _receiver_report(
 
 
 @subroutine
-def _report_sending(routing: RoutingTables, receptions: NDArray[Any], out: PacketBatch, now: int) -> None:
+def _report_sending(routing: RoutingTables, receptions: NDArray[Any], out: PacketBatch, now: Integer) -> None:
     """Sender reports: the publisher's NTP time, its RTP time moved by the subscription's offset, our counts."""
     for position in range(1, routing.active_subscriptions[0] + 1):
         subscription = routing.subscriptions[routing.active_subscriptions[position]]
@@ -236,7 +235,7 @@ def _report_sending(routing: RoutingTables, receptions: NDArray[Any], out: Packe
 
 
 @subroutine
-def ntp_later(ntp: int, elapsed: int) -> int:
+def ntp_later(ntp: Integer, elapsed: Integer) -> Integer:
     """A 64-bit NTP timestamp some nanoseconds later."""
     seconds = elapsed // 1_000_000_000
     rest = elapsed - seconds * 1_000_000_000
@@ -255,7 +254,7 @@ def run_timers(
     pairs: NDArray[np.int64],
     timers: NDArray[np.int64],
     out: PacketBatch,
-    now: int,
+    now: Integer,
 ) -> bool:
     """Do all that is due; True where the out batch filled up first: called again, it goes on."""
     if now < timers[NEXT_SCAN]:

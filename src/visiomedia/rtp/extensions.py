@@ -9,6 +9,7 @@ from visiomedia.errors import ParseError
 ONE_BYTE_PROFILE = 0xBEDE
 TWO_BYTE_PROFILE = 0x1000
 TWO_BYTE_MASK = 0xFFF0
+"""The low four bits of a two-byte block's profile are "appbits", free for applications (section 4.3)."""
 
 
 class ExtensionKind(IntEnum):
@@ -44,53 +45,68 @@ URI_BY_KIND = {
 KIND_BY_URI = {uri: kind for kind, uri in URI_BY_KIND.items()}
 
 Element = tuple[int, bytes]
+"""Local identifier and value."""
 
 
 def parse_extensions(profile: int | None, data: bytes) -> list[Element]:
-    """The (id, value) elements of an extension block; of an unknown profile none.
+    """The (id, value) elements of an extension block; of an unknown profile, or none, an empty list.
 
-    As a receiver must, it stops at what does not fit and keeps what it has read.
+    Never raises: as a receiver must, it stops at what does not fit and keeps what it has read.
     """
+    if profile == ONE_BYTE_PROFILE:
+        return _parse_one_byte(data)
+    if profile is not None and profile & TWO_BYTE_MASK == TWO_BYTE_PROFILE:
+        return _parse_two_byte(data)
+    return []
+
+
+def _parse_one_byte(data: bytes) -> list[Element]:
     elements: list[Element] = []
-    at = 0
-    if profile is None or (profile != ONE_BYTE_PROFILE and profile & TWO_BYTE_MASK != TWO_BYTE_PROFILE):
-        return elements
-    two_byte = profile != ONE_BYTE_PROFILE
-    while at < len(data):
+    at, end = 0, len(data)
+    while at < end:
         head = data[at]
+        at += 1
         if head == 0:
+            continue
+        identifier, stop = head >> 4, at + (head & 0x0F) + 1
+        # RFC 8285 section 4.2: at ID 15 processing stops; section 4.1.2 says of ID 0 with a length: "processing of
+        # the entire extension MUST terminate at that point".
+        if identifier in (0, 15) or stop > end:
+            break
+        elements.append((identifier, data[at:stop]))
+        at = stop
+    return elements
+
+
+def _parse_two_byte(data: bytes) -> list[Element]:
+    elements: list[Element] = []
+    at, end = 0, len(data)
+    while at < end:
+        identifier = data[at]
+        if identifier == 0:
             at += 1
             continue
-        if two_byte:
-            if at + 2 > len(data):
-                break
-            identifier, length = head, data[at + 1]
-            at += 2
-        else:
-            identifier, length = head >> 4, (head & 0x0F) + 1
-            at += 1
-            # RFC 8285 section 4.2: "If the ID value 15 is used, ... processing of the entire extension MUST
-            # terminate".
-            if identifier == 15:
-                break
-        if at + length > len(data):
+        if at + 2 > end:
             break
-        if identifier != 0:
-            elements.append((identifier, data[at : at + length]))
-        at += length
+        stop = at + 2 + data[at + 1]
+        if stop > end:
+            break
+        elements.append((identifier, data[at + 2 : stop]))
+        at = stop
     return elements
 
 
 def serialize_extensions(elements: Sequence[Element], *, two_byte: bool | None = None) -> tuple[int, bytes]:
     """Profile and padded bytes of a block; the two-byte form only where an element needs it, or as told.
 
-    Raises ValueError for an element that the form cannot hold.
+    Whoever sends two-byte blocks where others may be one-byte needs ``extmap-allow-mixed`` (section 4.1.2).
+    Raises: ValueError for an element that the form cannot hold.
     """
     if two_byte is None:
         two_byte = any(identifier > 14 or not 1 <= len(value) <= 16 for identifier, value in elements)
+    shortest, longest, highest = (0, 255, 255) if two_byte else (1, 16, 14)
     block = bytearray()
     for identifier, value in elements:
-        longest, highest, shortest = (255, 255, 0) if two_byte else (16, 14, 1)
         if not 1 <= identifier <= highest or not shortest <= len(value) <= longest:
             raise ValueError(f"element {identifier} of {len(value)} bytes does not fit")
         block += bytes([identifier, len(value)]) if two_byte else bytes([identifier << 4 | len(value) - 1])
@@ -99,88 +115,140 @@ def serialize_extensions(elements: Sequence[Element], *, two_byte: bool | None =
     return (TWO_BYTE_PROFILE if two_byte else ONE_BYTE_PROFILE), bytes(block)
 
 
-def _exactly(value: bytes, length: int, what: str) -> bytes:
+def _require(value: bytes, length: int, what: str) -> None:
+    """What is longer is taken: a newer version of an extension may have grown."""
     if len(value) < length:
         raise ParseError(what, f"{len(value)} bytes, wants {length}")
+
+
+def _within(value: int, highest: int, what: str) -> int:
+    if not 0 <= value <= highest:
+        raise ValueError(f"{what} {value} is not within 0 to {highest}")
     return value
 
 
-def parse_token(value: bytes) -> str:
-    """A MID, RID or repaired RID (RFC 8843, RFC 8852): 1 to 16 visible ASCII characters. Raises ParseError."""
-    if not 1 <= len(value) <= 16 or not all(0x21 <= byte <= 0x7E for byte in value):
-        raise ParseError("stream identifier", f"{value!r}")
+TOKEN_CHARACTERS = frozenset(b"!#$%&'*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ^_`abcdefghijklmnopqrstuvwxyz{|}~")
+"""RFC 8866 section 9, ``token``: what a MID is made of."""
+
+RID_CHARACTERS = frozenset(b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz")
+"""RFC 8851 section 10, ``rid-id``. RFC 8852 allows fewer on the wire, but senders put there what SDP named."""
+
+
+def parse_mid(value: bytes) -> str:
+    """A media section's identification tag (RFC 9143 section 14). Raises: ParseError."""
+    if not value or not TOKEN_CHARACTERS.issuperset(value):
+        raise ParseError("MID", f"{value!r} is no token")
     return value.decode("ascii")
+
+
+def serialize_mid(mid: str) -> bytes:
+    """Its bytes. Raises: ValueError where it is no token or too long for an element."""
+    value = mid.encode("ascii", "replace")
+    if not mid or len(mid) > 255 or value != mid.encode() or not TOKEN_CHARACTERS.issuperset(value):
+        raise ValueError(f"{mid!r} cannot be a MID")
+    return value
+
+
+def parse_rid(value: bytes) -> str:
+    """The identifier of a stream, or of the stream that a repair stream repairs (RFC 8852). Raises: ParseError."""
+    if not value or not RID_CHARACTERS.issuperset(value):
+        raise ParseError("RID", f"{value!r} is no stream identifier")
+    return value.decode("ascii")
+
+
+def serialize_rid(rid: str) -> bytes:
+    """Its bytes. Raises: ValueError where it is no stream identifier or too long for an element."""
+    value = rid.encode("ascii", "replace")
+    if not rid or len(rid) > 255 or value != rid.encode() or not RID_CHARACTERS.issuperset(value):
+        raise ValueError(f"{rid!r} cannot be a RID")
+    return value
 
 
 @dataclass(frozen=True, slots=True)
 class AudioLevel:
-    """Loudness of a packet (RFC 6464). ``level``: 0 (loudest) to 127, in -dBov."""
+    """Loudness of a packet (RFC 6464). ``level``: 0 (loudest) to 127 (silence), in -dBov."""
 
     level: int
     has_voice: bool = False
 
     @classmethod
     def parse(cls, value: bytes) -> "AudioLevel":
-        """Raises ParseError."""
-        byte = _exactly(value, 1, "audio level")[0]
-        return cls(byte & 0x7F, bool(byte & 0x80))
+        """The level of an element. Raises: ParseError."""
+        _require(value, 1, "audio level")
+        return cls(value[0] & 0x7F, bool(value[0] & 0x80))
 
     def serialize(self) -> bytes:
-        """One byte."""
-        return bytes([self.level | self.has_voice << 7])
+        """One byte. Raises: ValueError."""
+        return bytes([_within(self.level, 127, "audio level") | self.has_voice << 7])
 
 
 def parse_transport_sequence_number(value: bytes) -> int:
-    """The 16-bit transport-wide sequence number. Raises ParseError."""
-    return int.from_bytes(_exactly(value, 2, "transport-wide sequence number")[:2], "big")
+    """The 16-bit transport-wide sequence number. Raises: ParseError."""
+    _require(value, 2, "transport-wide sequence number")
+    return value[0] << 8 | value[1]
+
+
+def serialize_transport_sequence_number(number: int) -> bytes:
+    """Two bytes: the low 16 bits of an unbounded number."""
+    return (number & 0xFFFF).to_bytes(2, "big")
 
 
 def parse_abs_send_time(value: bytes) -> float:
-    """Seconds modulo 64, of 24 bits in 6.18 fixed point. Raises ParseError."""
-    return int.from_bytes(_exactly(value, 3, "absolute send time")[:3], "big") / (1 << 18)
+    """Seconds modulo 64, of 24 bits in 6.18 fixed point. Raises: ParseError."""
+    _require(value, 3, "absolute send time")
+    return int.from_bytes(value[:3], "big") / (1 << 18)
 
 
 def serialize_abs_send_time(seconds: float) -> bytes:
-    """Three bytes."""
-    return (int(seconds * (1 << 18)) & 0xFFFFFF).to_bytes(3, "big")
+    """Three bytes, of any time in seconds."""
+    return (round(seconds * (1 << 18)) & 0xFFFFFF).to_bytes(3, "big")
 
 
 @dataclass(frozen=True, slots=True)
 class AbsCaptureTime:
-    """When a frame was captured. ``timestamp``: 64-bit NTP; ``clock_offset``: 32.32 signed, of the capturer's clock."""
+    """When a frame was captured (http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time)."""
 
     timestamp: int
+    """64-bit NTP time, 32.32, of the capturer's clock."""
     clock_offset: int | None = None
+    """Signed 32.32: what to add to come to the sender's clock; None where it was not said."""
 
     @classmethod
     def parse(cls, value: bytes) -> "AbsCaptureTime":
-        """Raises ParseError."""
-        timestamp = int.from_bytes(_exactly(value, 8, "absolute capture time")[:8], "big")
-        return cls(timestamp, int.from_bytes(value[8:16], "big", signed=True) if len(value) >= 16 else None)
+        """The time of an element of 8 or 16 bytes. Raises: ParseError."""
+        _require(value, 8, "absolute capture time")
+        offset = int.from_bytes(value[8:16], "big", signed=True) if len(value) >= 16 else None
+        return cls(int.from_bytes(value[:8], "big"), offset)
 
     def serialize(self) -> bytes:
-        """8 or 16 bytes."""
-        data = self.timestamp.to_bytes(8, "big")
-        return data if self.clock_offset is None else data + self.clock_offset.to_bytes(8, "big", signed=True)
+        """8 or 16 bytes. Raises: ValueError."""
+        data = _within(self.timestamp, (1 << 64) - 1, "capture time").to_bytes(8, "big")
+        if self.clock_offset is None:
+            return data
+        _within(self.clock_offset + (1 << 63), (1 << 64) - 1, "clock offset")
+        return data + self.clock_offset.to_bytes(8, "big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
 class VideoOrientation:
-    """How a picture must be turned (3GPP TS 26.114 section 7.4.5). ``rotation``: degrees clockwise, of 0 90 180 270."""
+    """How a picture must be turned (3GPP TS 26.114 section 7.4.5)."""
 
     rotation: int
+    """Degrees clockwise: 0, 90, 180 or 270."""
     is_flipped: bool = False
     is_back_camera: bool = False
 
     @classmethod
     def parse(cls, value: bytes) -> "VideoOrientation":
-        """Raises ParseError."""
-        byte = _exactly(value, 1, "video orientation")[0]
-        return cls((byte & 0x03) * 90, bool(byte & 0x04), bool(byte & 0x08))
+        """The orientation of an element. Raises: ParseError."""
+        _require(value, 1, "video orientation")
+        return cls((value[0] & 0x03) * 90, bool(value[0] & 0x04), bool(value[0] & 0x08))
 
     def serialize(self) -> bytes:
-        """One byte."""
-        return bytes([self.rotation // 90 % 4 | self.is_flipped << 2 | self.is_back_camera << 3])
+        """One byte. Raises: ValueError."""
+        if self.rotation not in (0, 90, 180, 270):
+            raise ValueError(f"rotation {self.rotation} is not one of 0, 90, 180, 270")
+        return bytes([self.rotation // 90 | self.is_flipped << 2 | self.is_back_camera << 3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,38 +260,45 @@ class PlayoutDelay:
 
     @classmethod
     def parse(cls, value: bytes) -> "PlayoutDelay":
-        """Raises ParseError."""
-        bits = int.from_bytes(_exactly(value, 3, "playout delay")[:3], "big")
+        """The bounds of an element: two of 12 bits, in 10 ms. Raises: ParseError."""
+        _require(value, 3, "playout delay")
+        bits = int.from_bytes(value[:3], "big")
+        if bits >> 12 > bits & 0xFFF:
+            raise ParseError("playout delay", f"least {(bits >> 12) * 10} ms is above most {(bits & 0xFFF) * 10} ms")
         return cls((bits >> 12) * 10, (bits & 0xFFF) * 10)
 
     def serialize(self) -> bytes:
-        """Three bytes."""
-        return (self.least_ms // 10 << 12 | self.most_ms // 10).to_bytes(3, "big")
+        """Three bytes; what lies below 10 ms is lost. Raises: ValueError."""
+        most = _within(self.most_ms // 10, 0xFFF, "playout delay in 10 ms")
+        return (_within(self.least_ms // 10, most, "least playout delay in 10 ms") << 12 | most).to_bytes(3, "big")
 
 
 @dataclass(frozen=True, slots=True)
 class DependencyDescriptor:
-    """The mandatory fields of a dependency descriptor (AV1 RTP appendix A); the rest is carried as it is."""
+    """The mandatory fields of a dependency descriptor (AV1 RTP specification, appendix A.8.1); the rest is carried."""
 
-    starts_frame: bool
-    ends_frame: bool
+    start_of_frame: bool
+    end_of_frame: bool
     template_id: int
+    """Of 64."""
     frame_number: int
+    """16 bits, wrapping."""
     rest: bytes = b""
+    """Extended fields as they came."""
 
     @property
     def has_structure(self) -> bool:
-        """Whether a template structure is attached, as to every key frame."""
-        return bool(self.rest) and bool(self.rest[0] & 0x80)
+        """Whether a template dependency structure is attached, as to every key frame."""
+        return bool(self.rest) and self.rest[0] >= 0x80
 
     @classmethod
     def parse(cls, value: bytes) -> "DependencyDescriptor":
-        """Raises ParseError."""
-        data = _exactly(value, 3, "dependency descriptor")
-        frame_number = int.from_bytes(data[1:3], "big")
-        return cls(bool(data[0] & 0x80), bool(data[0] & 0x40), data[0] & 0x3F, frame_number, data[3:])
+        """The descriptor in an element. Raises: ParseError."""
+        _require(value, 3, "dependency descriptor")
+        head = value[0]
+        return cls(bool(head & 0x80), bool(head & 0x40), head & 0x3F, value[1] << 8 | value[2], value[3:])
 
     def serialize(self) -> bytes:
-        """Three bytes and the rest."""
-        head = self.starts_frame << 7 | self.ends_frame << 6 | self.template_id
-        return bytes([head]) + self.frame_number.to_bytes(2, "big") + self.rest
+        """Three bytes and the rest. Raises: ValueError."""
+        head = self.start_of_frame << 7 | self.end_of_frame << 6 | _within(self.template_id, 63, "template")
+        return bytes([head]) + _within(self.frame_number, 0xFFFF, "frame number").to_bytes(2, "big") + self.rest

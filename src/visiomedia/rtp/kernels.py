@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiomedia.batch import EXTENSION_KINDS, Drop, RowKind
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, kernel, subroutine
+from visiomedia.rtp import reference
+from visiomedia.rtp.examples import observe_parse, parse_example, statistics_example
 from visiomedia.rtp.payload_kernels import describe_payload
 from visiomedia.rtp.wire_kernels import get16, get32
 
@@ -21,7 +23,9 @@ NO_LEVEL = 255
 
 
 @subroutine
-def _parse_extensions(row: Any, arena: NDArray[np.uint8], at: int, end: int, profile: int, extension_map: Any) -> None:
+def _parse_extensions(
+    row: Any, arena: NDArray[np.uint8], at: Integer, end: Integer, profile: Integer, extension_map: Any
+) -> None:
     """Note where each known element lies. What does not fit ends the walk and keeps what was read."""
     two_byte = profile & 0xFFF0 == 0x1000
     if profile != ONE_BYTE_PROFILE and not two_byte:
@@ -40,12 +44,10 @@ def _parse_extensions(row: Any, arena: NDArray[np.uint8], at: int, end: int, pro
             identifier = np.int64(arena[at]) >> 4
             length = (np.int64(arena[at]) & 0x0F) + 1
             at += 1
-            if identifier == 15:
-                # RFC 8285 section 4.2: 15 is reserved; processing stops where it stands.
+            # RFC 8285 section 4.2: at 15, and at 0 with a length, "processing of the entire extension MUST
+            # terminate", and what stood before counts.
+            if identifier == 15 or identifier == 0:
                 return
-            if identifier == 0:
-                at += length
-                continue
         if at + length > end:
             return
         kind = extension_map.kind_of_id[identifier]
@@ -116,12 +118,12 @@ def _parse_one(row: Any, arena: NDArray[np.uint8], extension_map: Any, payload_t
         row.drop = UNKNOWN_PAYLOAD_TYPE
 
 
-@subroutine
+@kernel(oracle=reference.parse, example=parse_example, observe=observe_parse)
 def parse(
     rows: NDArray[Any],
     arena: NDArray[np.uint8],
-    first: int,
-    last: int,
+    first: Integer,
+    last: Integer,
     extension_maps: NDArray[Any],
     payload_types: NDArray[Any],
 ) -> None:
@@ -141,8 +143,8 @@ def parse(
 
 @subroutine
 def restore_rtx(
-    row: Any, arena: NDArray[np.uint8], primary_payload_type: int, primary_ssrc: int, primary_highest: int
-) -> int:
+    row: Any, arena: NDArray[np.uint8], primary_payload_type: Integer, primary_ssrc: Integer, primary_highest: Integer
+) -> Integer:
     """Make a retransmission the packet it repairs (RFC 4588 section 4); -1 where it carries none.
 
     ``primary_highest``: the newest index of the stream it repairs, near which the original number is unwrapped.
@@ -163,7 +165,7 @@ def restore_rtx(
 
 
 @subroutine
-def note_reception(receptions: NDArray[Any], source: int, row: Any) -> None:
+def note_reception(receptions: NDArray[Any], source: Integer, row: Any) -> None:
     """Count one packet of a source (RFC 3550 appendix A.1) and its jitter (A.8). ``row.index`` is extended already."""
     reception = receptions[source]
     if reception.highest < 0:
@@ -186,11 +188,10 @@ def note_reception(receptions: NDArray[Any], source: int, row: Any) -> None:
     reception.transit = transit
 
 
-@subroutine
-def receive_statistics(rows: NDArray[Any], first: int, last: int, receptions: NDArray[Any]) -> None:
+@kernel(oracle=reference.receive_statistics, example=statistics_example)
+def receive_statistics(rows: NDArray[Any], first: Integer, last: Integer, receptions: NDArray[Any]) -> None:
     """``note_reception`` of every row that was not dropped."""
     for i in range(first, last):
         row = rows[i]
         if row.drop == 0 and row.kind == RTP and row.source >= 0:
             note_reception(receptions, np.int64(row.source), row)
-

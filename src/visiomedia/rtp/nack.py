@@ -26,7 +26,10 @@ class _Missing:
 
 
 class NackGenerator:
-    """Loss of one source. ``needs_key_frame`` turns true where repair is hopeless; the owner resets it."""
+    """Loss of one source. ``needs_key_frame`` turns true where repair is hopeless; the owner resets it.
+
+    Give it every packet as it comes, ask ``next_timeout`` when to ask again, and then send what is ``lost``.
+    """
 
     __slots__ = ("_highest", "_missing", "needs_key_frame")
 

@@ -5,7 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, kernel, subroutine
+from visiomedia.rtp import reference
+from visiomedia.rtp.examples import nack_example, observe_nacks
 from visiomedia.rtp.tables import NACK_PENDING
 
 MAX_JUMP = 1000
@@ -23,7 +25,7 @@ MAX_AGE_NS = 1_000_000_000
 
 
 @subroutine
-def _forget(pending: Any, position: int) -> None:
+def _forget(pending: Any, position: Integer) -> None:
     last = pending.count - 1
     pending.index[position] = pending.index[last]
     pending.noticed[position] = pending.noticed[last]
@@ -33,7 +35,7 @@ def _forget(pending: Any, position: int) -> None:
 
 
 @subroutine
-def note_arrival(nacks: NDArray[Any], source: int, index: int, now: int) -> None:
+def note_arrival(nacks: NDArray[Any], source: Integer, index: Integer, now: Integer) -> None:
     """A packet came: it is missing no more, and those it jumped over are."""
     pending = nacks[source]
     if pending.highest < 0:
@@ -61,15 +63,17 @@ def note_arrival(nacks: NDArray[Any], source: int, index: int, now: int) -> None
 
 
 @subroutine
-def _is_due(pending: Any, position: int, now: int, repeat_ns: int) -> bool:
+def _is_due(pending: Any, position: Integer, now: Integer, repeat_ns: Integer) -> bool:
     if pending.tries[position] == 0:
         late = now - pending.noticed[position] >= REORDER_NS
-        return late or pending.highest - pending.index[position] >= REORDER_PACKETS
-    return now - pending.requested[position] >= repeat_ns
+        return bool(late or pending.highest - pending.index[position] >= REORDER_PACKETS)
+    return bool(now - pending.requested[position] >= repeat_ns)
 
 
-@subroutine
-def collect_nacks(nacks: NDArray[Any], source: int, now: int, rtt_ns: int, out: NDArray[np.int64]) -> int:
+@kernel(oracle=reference.collect_nacks, example=nack_example, observe=observe_nacks)
+def collect_nacks(
+    nacks: NDArray[Any], source: Integer, now: Integer, rtt_ns: Integer, out: NDArray[np.int64]
+) -> Integer:
     """Write what is due as (PID, BLP) pairs into ``out`` (n, 2), oldest first; returns how many.
 
     What was asked for ten times, or is a second old, is given up.
@@ -105,7 +109,7 @@ def collect_nacks(nacks: NDArray[Any], source: int, now: int, rtt_ns: int, out: 
 
 
 @subroutine
-def next_nack(nacks: NDArray[Any], source: int, rtt_ns: int) -> int:
+def next_nack(nacks: NDArray[Any], source: Integer, rtt_ns: Integer) -> Integer:
     """When ``collect_nacks`` has something to do: monotonic ns, or 0 where nothing is missing."""
     pending = nacks[source]
     if pending.overflowed != 0:

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiomedia.batch import Drop, RowKind
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, kernel, subroutine
+from visiomedia.rtp import reference
+from visiomedia.rtp.examples import rtcp_example
 from visiomedia.rtp.tables import FeedbackKind
 from visiomedia.rtp.wire_kernels import get16, get24, get32, put16, put24, put32
 
@@ -29,7 +31,9 @@ BLOCK_BYTES = 24
 
 
 @subroutine
-def _add(feedback: NDArray[Any], count: int, i: int, row: Any, kind: int, sender: int, media: int) -> int:
+def _add(
+    feedback: NDArray[Any], count: Integer, i: Integer, row: Any, kind: Integer, sender: Integer, media: Integer
+) -> Integer:
     """One more item, where there is room; its values are 0."""
     if count >= len(feedback):
         return count
@@ -46,8 +50,15 @@ def _add(feedback: NDArray[Any], count: int, i: int, row: Any, kind: int, sender
 
 @subroutine
 def _parse_report(
-    feedback: NDArray[Any], count: int, i: int, row: Any, arena: NDArray[np.uint8], at: int, end: int, blocks: int
-) -> int:
+    feedback: NDArray[Any],
+    count: Integer,
+    i: Integer,
+    row: Any,
+    arena: NDArray[np.uint8],
+    at: Integer,
+    end: Integer,
+    blocks: Integer,
+) -> Integer:
     """RFC 3550 sections 6.4.1 and 6.4.2; -1 where the packet is shorter than its count says."""
     is_sender = arena[at + 1] == SR
     position = at + (28 if is_sender else 8)
@@ -82,9 +93,9 @@ def _parse_report(
 
 @subroutine
 def _parse_feedback(
-    feedback: NDArray[Any], count: int, i: int, row: Any, arena: NDArray[np.uint8], at: int, end: int
-) -> int:
-    """RFC 4585 section 6.1; -1 where the common header does not fit."""
+    feedback: NDArray[Any], count: Integer, i: Integer, row: Any, arena: NDArray[np.uint8], at: Integer, end: Integer
+) -> Integer:
+    """RFC 4585 section 6.1; -1 where the common header or an entry does not fit."""
     if at + 12 > end:
         return -1
     form = np.int64(arena[at]) & 0x1F
@@ -104,6 +115,8 @@ def _parse_feedback(
         count = _add(feedback, count, i, row, KEY_FRAME_REQUEST, sender, media)
     elif kind == PSFB and form == FIR:
         # RFC 5104 section 4.3.1.1: the media SSRC of the header is unused, each entry names one.
+        if (end - position) & 7:
+            return -1
         while position + 8 <= end:
             before = count
             count = _add(feedback, count, i, row, KEY_FRAME_REQUEST, sender, get32(arena, position))
@@ -121,7 +134,7 @@ def _parse_feedback(
 
 
 @subroutine
-def _parse_compound(feedback: NDArray[Any], count: int, i: int, row: Any, arena: NDArray[np.uint8]) -> int:
+def _parse_compound(feedback: NDArray[Any], count: Integer, i: Integer, row: Any, arena: NDArray[np.uint8]) -> Integer:
     at = np.int64(row.offset)
     end = at + row.length
     while at < end:
@@ -171,10 +184,10 @@ def _parse_compound(feedback: NDArray[Any], count: int, i: int, row: Any, arena:
     return count
 
 
-@subroutine
+@kernel(oracle=reference.parse_rtcp, example=rtcp_example)
 def parse_rtcp(
-    rows: NDArray[Any], arena: NDArray[np.uint8], first: int, last: int, feedback: NDArray[Any], count: int
-) -> int:
+    rows: NDArray[Any], arena: NDArray[np.uint8], first: Integer, last: Integer, feedback: NDArray[Any], count: Integer
+) -> Integer:
     """Items of feedback of every clear compound in rows ``first`` to ``last``; returns how many there are now.
 
     Compounds and reduced-size packets (RFC 5506) alike. A malformed packet drops its row from there on; a full
@@ -191,7 +204,7 @@ def parse_rtcp(
 
 
 @subroutine
-def _header(arena: NDArray[np.uint8], at: int, count: int, kind: int, length: int) -> None:
+def _header(arena: NDArray[np.uint8], at: Integer, count: Integer, kind: Integer, length: Integer) -> None:
     arena[at] = 0x80 | count
     arena[at + 1] = kind
     put16(arena, at + 2, length // 4 - 1)
@@ -199,8 +212,14 @@ def _header(arena: NDArray[np.uint8], at: int, count: int, kind: int, length: in
 
 @subroutine
 def write_sender_report(
-    arena: NDArray[np.uint8], at: int, ssrc: int, ntp: int, timestamp: int, packets: int, octets: int
-) -> int:
+    arena: NDArray[np.uint8],
+    at: Integer,
+    ssrc: Integer,
+    ntp: Integer,
+    timestamp: Integer,
+    packets: Integer,
+    octets: Integer,
+) -> Integer:
     """An SR without blocks (RFC 3550 section 6.4.1). ``ntp``: 64 bits."""
     _header(arena, at, 0, SR, 28)
     put32(arena, at + 4, ssrc)
@@ -213,7 +232,7 @@ def write_sender_report(
 
 
 @subroutine
-def write_receiver_report_header(arena: NDArray[np.uint8], at: int, ssrc: int, blocks: int) -> int:
+def write_receiver_report_header(arena: NDArray[np.uint8], at: Integer, ssrc: Integer, blocks: Integer) -> Integer:
     """An RR's first 8 bytes; its blocks follow (``write_report_block``)."""
     _header(arena, at, blocks, RR, 8 + BLOCK_BYTES * blocks)
     put32(arena, at + 4, ssrc)
@@ -222,8 +241,8 @@ def write_receiver_report_header(arena: NDArray[np.uint8], at: int, ssrc: int, b
 
 @subroutine
 def write_report_block(
-    receptions: NDArray[Any], source: int, ssrc: int, arena: NDArray[np.uint8], at: int, now: int
-) -> int:
+    receptions: NDArray[Any], source: Integer, ssrc: Integer, arena: NDArray[np.uint8], at: Integer, now: Integer
+) -> Integer:
     """What a source has delivered since the last block (RFC 3550 section 6.4.1 and appendix A.3)."""
     reception = receptions[source]
     expected = reception.highest - reception.first + 1
@@ -254,7 +273,9 @@ def write_report_block(
 
 
 @subroutine
-def write_sdes_cname(arena: NDArray[np.uint8], at: int, ssrc: int, cname: NDArray[np.uint8], length: int) -> int:
+def write_sdes_cname(
+    arena: NDArray[np.uint8], at: Integer, ssrc: Integer, cname: NDArray[np.uint8], length: Integer
+) -> Integer:
     """One chunk with one CNAME (RFC 3550 section 6.5)."""
     put32(arena, at + 4, ssrc)
     arena[at + 8] = CNAME_ITEM
@@ -272,8 +293,8 @@ def write_sdes_cname(arena: NDArray[np.uint8], at: int, ssrc: int, cname: NDArra
 
 @subroutine
 def write_nack(
-    arena: NDArray[np.uint8], at: int, sender: int, media: int, pairs: NDArray[np.int64], count: int
-) -> int:
+    arena: NDArray[np.uint8], at: Integer, sender: Integer, media: Integer, pairs: NDArray[np.int64], count: Integer
+) -> Integer:
     """A generic NACK of (PID, BLP) pairs (RFC 4585 section 6.2.1)."""
     length = 12 + 4 * count
     _header(arena, at, GENERIC_NACK, RTPFB, length)
@@ -286,7 +307,7 @@ def write_nack(
 
 
 @subroutine
-def write_pli(arena: NDArray[np.uint8], at: int, sender: int, media: int) -> int:
+def write_pli(arena: NDArray[np.uint8], at: Integer, sender: Integer, media: Integer) -> Integer:
     """A picture loss indication (RFC 4585 section 6.3.1)."""
     _header(arena, at, PLI, PSFB, 12)
     put32(arena, at + 4, sender)

@@ -2,7 +2,10 @@
 
 
 def distance(later: int, earlier: int, bits: int = 16) -> int:
-    """How far ``later`` lies ahead of ``earlier``, from -2**(bits-1) to 2**(bits-1) - 1."""
+    """How far ``later`` lies ahead of ``earlier``, from -2**(bits-1) to 2**(bits-1) - 1.
+
+    RFC 1982 section 3.2 leaves two numbers half the space apart without an order: here the distance is negative.
+    """
     half = 1 << (bits - 1)
     return ((later - earlier + half) & ((1 << bits) - 1)) - half
 
@@ -14,7 +17,7 @@ def is_newer(one: int, other: int, bits: int = 16) -> bool:
 
 def extend(value: int, reference: int, bits: int = 16) -> int:
     """The unbounded number nearest to ``reference`` whose low bits are ``value``."""
-    return reference + distance(value, reference & ((1 << bits) - 1), bits)
+    return reference + distance(value, reference, bits)
 
 
 class SequenceExtender:
@@ -27,10 +30,11 @@ class SequenceExtender:
         self.highest: int | None = None
 
     def extend(self, value: int) -> int:
-        """The unbounded number of ``value``; the first stands for itself."""
+        """The unbounded number of ``value``; the first stands for itself. One older than the first may be negative."""
         if self.highest is None:
             self.highest = value
             return value
-        extended = extend(value, self.highest, self.bits)
-        self.highest = max(self.highest, extended)
+        extended = self.highest + distance(value, self.highest, self.bits)
+        if extended > self.highest:
+            self.highest = extended
         return extended

@@ -3,6 +3,12 @@
 from visiomedia.rtp.rtcp.reports import ReportBlock
 from visiomedia.rtp.sequence import distance, extend
 
+MAX_DROPOUT = 3000
+"""A gap this long is no loss but a sequence that may have begun anew (RFC 3550 appendix A.1)."""
+
+MAX_MISORDER = 1000
+"""Likewise for a packet further behind. Appendix A.1 has 100, but repair brings packets back from gaps this long."""
+
 
 class ReceptionStatistics:
     """Counts packets of one SSRC. Unbounded integers inside; nothing wraps."""
@@ -10,6 +16,7 @@ class ReceptionStatistics:
     __slots__ = (
         "_expected_prior",
         "_received_prior",
+        "_restart",
         "_transit",
         "clock_rate",
         "first",
@@ -32,6 +39,8 @@ class ReceptionStatistics:
         self.report_ntp: int | None = None
         self.report_arrival = 0.0
         self._transit: int | None = None
+        self._restart: int | None = None
+        """The next number of what may be a sequence that has begun anew."""
         self._expected_prior = 0
         self._received_prior = 0
 
@@ -41,11 +50,21 @@ class ReceptionStatistics:
         return 0 if self.highest is None or self.first is None else self.highest - self.first + 1
 
     def receive(self, sequence_number: int, timestamp: int, arrival: float) -> None:
-        """Count a packet; ``arrival`` in monotonic seconds."""
+        """Count a packet; ``arrival`` in monotonic seconds.
+
+        The first counts at once, without the probation of appendix A.1: SDP and SRTP have vouched for its source. One
+        that is far off the others does not count, unless the next goes on from it: then all counts begin anew.
+        """
         if self.highest is None:
-            self.first = self.highest = sequence_number
-        else:
+            self._begin(sequence_number)
+        elif -MAX_MISORDER <= distance(sequence_number, self.highest) < MAX_DROPOUT:
+            self._restart = None
             self.highest = max(self.highest, extend(sequence_number, self.highest))
+        elif sequence_number == self._restart:
+            self._begin(sequence_number)
+        else:
+            self._restart = (sequence_number + 1) & 0xFFFF
+            return
         self.received += 1
         transit = int(arrival * self.clock_rate) - timestamp
         if self._transit is not None:
@@ -54,6 +73,11 @@ class ReceptionStatistics:
             if difference < 10 * self.clock_rate:
                 self.jitter += (difference - self.jitter) / 16
         self._transit = transit
+
+    def _begin(self, sequence_number: int) -> None:
+        self.first = self.highest = sequence_number
+        self.received = self._expected_prior = self._received_prior = 0
+        self._restart = self._transit = None
 
     def receive_sender_report(self, ntp: int, arrival: float) -> None:
         """Note a sender report, so that the next block tells it back."""

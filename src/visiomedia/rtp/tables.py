@@ -1,7 +1,6 @@
 """RTP state of the packet plane: what ids and payload types mean to a transport, what a source has delivered."""
 
 from enum import IntEnum
-from typing import Any
 
 from visiomedia.batch import EXTENSION_KINDS
 from visiomedia.jit import record

@@ -1,19 +1,26 @@
-"""Session descriptions and their negotiation."""
+"""Session descriptions (RFC 8866) and their negotiation (RFC 9429).
 
-from visiomedia.sdp.attributes import Candidate, Codec, Direction, HeaderExtension, Rid, Setup, Simulcast, SsrcGroup
-from visiomedia.sdp.capabilities import SERVER_CAPABILITIES, Capabilities, is_same_format
-from visiomedia.sdp.description import MediaDescription, SessionDescription, TransportAttributes
-from visiomedia.sdp.negotiation import (
-    LocalTransport,
-    NegotiatedSection,
-    OfferedSection,
-    OutgoingStream,
-    SectionPlan,
-    choose_format,
-    create_answer,
-    create_offer,
-    negotiated,
+``SessionDescription.parse`` reads an offer, ``create_answer`` answers it, ``negotiated`` says what the two settle;
+``create_offer`` and ``check_answer`` are the other way round.
+"""
+
+from visiomedia.sdp.answer import SectionPlan, answered_setup, choose_format, create_answer
+from visiomedia.sdp.attributes import (
+    Candidate,
+    Codec,
+    Direction,
+    HeaderExtension,
+    Rid,
+    Setup,
+    Simulcast,
+    SsrcGroup,
 )
+from visiomedia.sdp.capabilities import SERVER_CAPABILITIES, Capabilities, MediaCapabilities
+from visiomedia.sdp.description import MediaDescription, SessionDescription, TransportAttributes
+from visiomedia.sdp.formats import can_carry, is_same_format
+from visiomedia.sdp.local import LocalTransport, OutgoingStream
+from visiomedia.sdp.negotiation import NegotiatedSection, negotiated, offered_setup
+from visiomedia.sdp.offer import OfferedSection, check_answer, create_offer
 
 __all__ = [
     "SERVER_CAPABILITIES",
@@ -23,6 +30,7 @@ __all__ = [
     "Direction",
     "HeaderExtension",
     "LocalTransport",
+    "MediaCapabilities",
     "MediaDescription",
     "NegotiatedSection",
     "OfferedSection",
@@ -34,9 +42,13 @@ __all__ = [
     "Simulcast",
     "SsrcGroup",
     "TransportAttributes",
+    "answered_setup",
+    "can_carry",
+    "check_answer",
     "choose_format",
     "create_answer",
     "create_offer",
     "is_same_format",
     "negotiated",
+    "offered_setup",
 ]

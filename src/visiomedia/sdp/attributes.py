@@ -1,9 +1,16 @@
-"""Values of single SDP attributes, each with ``parse`` and ``serialize``."""
+"""Values of single SDP attributes, each with ``parse`` and ``serialize``. Each class names its RFC."""
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
 from visiomedia.errors import ParseError
+from visiomedia.sdp.grammar import parse_number
+
+MOST_GROUPED = 64
+"""SSRCs in one group: more are no group that anybody sends."""
+
+_RID = re.compile("[A-Za-z0-9_-]{1,255}")
 
 
 class Direction(Enum):
@@ -37,8 +44,11 @@ class Direction(Enum):
         return Direction.of(sends=self.receives, receives=self.sends)
 
 
+DIRECTIONS = {direction.value: direction for direction in Direction}
+
+
 class Setup(Enum):
-    """Who says ClientHello (RFC 8842 section 5)."""
+    """Who says ClientHello (RFC 8842 section 5.2)."""
 
     ACTIVE = "active"
     PASSIVE = "passive"
@@ -46,30 +56,30 @@ class Setup(Enum):
     HOLDCONN = "holdconn"
 
 
-def number(text: str, what: str, most: int = 0xFFFFFFFF) -> int:
-    """A decimal number. Raises ParseError."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 20) or int(text) > most:
-        raise ParseError(what, f"{text[:40]!r} is no number up to {most}")
-    return int(text)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Codec:
     """One format of a section: its payload type, ``a=rtpmap``, ``a=fmtp`` and ``a=rtcp-fb``."""
 
     payload_type: int
     name: str
+    """Empty where the payload type is neither static nor explained by an rtpmap: nothing matches it."""
     clock_rate: int
+    """Hz."""
     channels: int = 1
     parameters: dict[str, str] = field(default_factory=dict)
-    """fmtp as key and value; what has no ``=`` stands as key with an empty value."""
+    """fmtp as key and value, in order; what has no ``=`` stands as key with an empty value."""
     feedback: tuple[str, ...] = ()
+
+    @property
+    def is_rtx(self) -> bool:
+        """Whether it repairs another format (RFC 4588)."""
+        return self.name.lower() == "rtx"
 
     @property
     def apt(self) -> int | None:
         """For RTX the payload type it repairs (RFC 4588 section 8.1)."""
-        value = self.parameters.get("apt", "")
-        return int(value) if self.name.lower() == "rtx" and value.isascii() and value.isdigit() else None
+        value = self.parameters.get("apt", "") if self.is_rtx else ""
+        return int(value) if value.isascii() and value.isdigit() and len(value) <= 3 else None
 
     @property
     def fmtp(self) -> str:
@@ -82,12 +92,25 @@ class Codec:
         return f"{self.name}/{self.clock_rate}" + (f"/{self.channels}" if self.channels != 1 else "")
 
 
+def parse_rtpmap(value: str) -> tuple[str, int, int]:
+    """Name, clock rate and channels of ``a=rtpmap`` (RFC 8866 section 6.6). Raises ParseError."""
+    name, _, rest = value.strip().partition("/")
+    clock_rate, _, channels = rest.partition("/")
+    if not name:
+        raise ParseError("a=rtpmap", f"{value[:60]!r}")
+    return (
+        name,
+        parse_number(clock_rate, "a=rtpmap clock rate"),
+        parse_number(channels, "a=rtpmap channels", 255) if channels else 1,
+    )
+
+
 def parse_parameters(text: str) -> dict[str, str]:
-    """The parameters of ``a=fmtp``."""
+    """The parameters of ``a=fmtp`` (RFC 8866 section 6.15)."""
     parameters: dict[str, str] = {}
     for part in text.split(";"):
-        key, _, value = part.strip().partition("=")
-        if key:
+        key, _, value = part.partition("=")
+        if key.strip():
             parameters[key.strip()] = value.strip()
     return parameters
 
@@ -99,109 +122,129 @@ class HeaderExtension:
     identifier: int
     uri: str
     direction: Direction | None = None
+    """Who sends it, where that is not who sends in the section."""
+    attributes: str = ""
 
     @classmethod
     def parse(cls, value: str) -> "HeaderExtension":
         """Raises ParseError."""
         head, _, rest = value.partition(" ")
         identifier, _, direction = head.partition("/")
-        uri = rest.split(" ")[0]
+        uri, _, attributes = rest.partition(" ")
         if not uri:
             raise ParseError("a=extmap", "no URI")
-        try:
-            return cls(number(identifier, "a=extmap", 4351), uri, Direction(direction) if direction else None)
-        except ValueError as error:
-            raise ParseError("a=extmap", f"direction {direction[:20]!r}") from error
+        if direction and direction not in DIRECTIONS:
+            raise ParseError("a=extmap", f"direction {direction[:20]!r}")
+        # RFC 8285 section 5: 1 to 14, to 255 with two-byte headers, 4096 to 4351 where the answer shall choose.
+        number = parse_number(identifier, "a=extmap", 4351)
+        return cls(number, uri, DIRECTIONS.get(direction), attributes)
 
     def serialize(self) -> str:
         """The attribute's value."""
         direction = f"/{self.direction.value}" if self.direction else ""
-        return f"{self.identifier}{direction} {self.uri}"
+        return f"{self.identifier}{direction} {self.uri}" + (f" {self.attributes}" if self.attributes else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Rid:
-    """``a=rid`` (RFC 8851)."""
+    """``a=rid`` (RFC 8851): one encoding."""
 
     identifier: str
     direction: str
-    restrictions: str = ""
+    """``send`` or ``recv``, of whoever says it."""
+    payload_types: tuple[int, ...] = ()
+    """Formats that it may use; empty allows all."""
+    restrictions: dict[str, str] = field(default_factory=dict)
+    """``max-width`` and the like, in order."""
 
     @classmethod
     def parse(cls, value: str) -> "Rid":
         """Raises ParseError."""
         identifier, _, rest = value.partition(" ")
         direction, _, restrictions = rest.partition(" ")
-        if not identifier or direction not in ("send", "recv"):
+        if not _RID.fullmatch(identifier) or direction not in ("send", "recv"):
             raise ParseError("a=rid", f"{value[:60]!r}")
-        return cls(identifier, direction, restrictions)
+        parameters = parse_parameters(restrictions)
+        formats = parameters.pop("pt", "")
+        payload_types = [parse_number(number, "a=rid pt", 127) for number in formats.split(",") if formats]
+        return cls(identifier, direction, tuple(payload_types), parameters)
 
     def serialize(self) -> str:
         """The attribute's value."""
-        return f"{self.identifier} {self.direction}" + (f" {self.restrictions}" if self.restrictions else "")
+        parts = [f"{key}={value}" if value else key for key, value in self.restrictions.items()]
+        if self.payload_types:
+            parts.insert(0, f"pt={','.join(map(str, self.payload_types))}")
+        return f"{self.identifier} {self.direction}" + (f" {';'.join(parts)}" if parts else "")
 
 
 @dataclass(frozen=True, slots=True)
 class Simulcast:
-    """``a=simulcast`` (RFC 8853): rids of each direction in order; of alternatives only the first is kept."""
+    """``a=simulcast`` (RFC 8853 section 5.1): streams in order of preference, each a choice of rids, best first."""
 
-    send: tuple[str, ...] = ()
-    receive: tuple[str, ...] = ()
+    send: tuple[tuple[str, ...], ...] = ()
+    receive: tuple[tuple[str, ...], ...] = ()
+    paused: frozenset[str] = frozenset()
+    """Rids that begin paused (``~``)."""
 
     @classmethod
     def parse(cls, value: str) -> "Simulcast":
         """Raises ParseError."""
         words = value.split()
-        if len(words) not in (2, 4) or any(word not in ("send", "recv") for word in words[::2]):
+        if len(words) not in (2, 4) or {*words[::2]} - {"send", "recv"} or len({*words[::2]}) != len(words) // 2:
             raise ParseError("a=simulcast", f"{value[:60]!r}")
-        streams = dict(zip(words[::2], words[1::2], strict=True))
-
-        def rids(direction: str) -> tuple[str, ...]:
-            if direction not in streams:
-                return ()
-            return tuple(stream.split(",")[0].lstrip("~") for stream in streams[direction].split(";"))
-
-        return cls(rids("send"), rids("recv"))
+        streams: dict[str, tuple[tuple[str, ...], ...]] = {}
+        paused: set[str] = set()
+        for direction, listed in zip(words[::2], words[1::2], strict=True):
+            choices = [stream.split(",") for stream in listed.split(";")]
+            streams[direction] = tuple(tuple(rid.removeprefix("~") for rid in choice) for choice in choices)
+            paused.update(rid[1:] for choice in choices for rid in choice if rid.startswith("~"))
+            if not all(_RID.fullmatch(rid) for choice in streams[direction] for rid in choice):
+                raise ParseError("a=simulcast", f"{value[:60]!r}")
+        return cls(streams.get("send", ()), streams.get("recv", ()), frozenset(paused))
 
     def serialize(self) -> str:
         """The attribute's value."""
         parts = []
-        if self.send:
-            parts.append(f"send {';'.join(self.send)}")
-        if self.receive:
-            parts.append(f"recv {';'.join(self.receive)}")
+        for direction, streams in (("send", self.send), ("recv", self.receive)):
+            if streams:
+                parts.append(f"{direction} {';'.join(self._choice(choice) for choice in streams)}")
         return " ".join(parts)
+
+    def _choice(self, rids: tuple[str, ...]) -> str:
+        return ",".join(f"~{rid}" if rid in self.paused else rid for rid in rids)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """``a=candidate`` (RFC 8839 section 5.1), related address and extensions kept as text."""
+    """``a=candidate`` (RFC 8839 section 5.1). What follows the type is kept as text."""
 
     foundation: str
     component: int
     transport: str
     priority: int
     host: str
+    """An IP address, or a name (mDNS)."""
     port: int
     kind: str
+    """``host``, ``srflx``, ``prflx``, ``relay``, or what nobody knows yet."""
     extensions: str = ""
 
     @classmethod
     def parse(cls, value: str) -> "Candidate":
-        """Raises ParseError."""
-        words = value.split(" ", 8)
+        """From the attribute's value, with or without the ``candidate:`` of a trickled one. Raises ParseError."""
+        words = value.removeprefix("candidate:").split(None, 8)
         if len(words) < 8 or words[6] != "typ":
             raise ParseError("a=candidate", f"{value[:80]!r}")
         foundation, component, transport, priority, host, port, _, kind = words[:8]
         return cls(
             foundation,
-            number(component, "a=candidate component", 256),
+            parse_number(component, "a=candidate component", 256),
             transport,
-            number(priority, "a=candidate priority"),
+            parse_number(priority, "a=candidate priority"),
             host,
-            number(port, "a=candidate port", 65535),
+            parse_number(port, "a=candidate port", 65535),
             kind,
-            words[8] if len(words) > 8 else "",
+            words[8].rstrip() if len(words) > 8 else "",
         )
 
     def serialize(self) -> str:
@@ -209,21 +252,27 @@ class Candidate:
         head = f"{self.foundation} {self.component} {self.transport} {self.priority} {self.host} {self.port}"
         return f"{head} typ {self.kind}" + (f" {self.extensions}" if self.extensions else "")
 
+    def extension(self, name: str) -> str | None:
+        """What follows a name behind the type: of ``raddr``, ``rport``, ``tcptype``, ``ufrag`` and others."""
+        words = self.extensions.split()
+        return dict(zip(words[::2], words[1::2], strict=False)).get(name)
+
 
 @dataclass(frozen=True, slots=True)
 class SsrcGroup:
     """``a=ssrc-group`` (RFC 5576 section 4.2)."""
 
     semantics: str
+    """``FID``: the second repairs the first. ``SIM``: layers of one picture."""
     ssrcs: tuple[int, ...]
 
     @classmethod
     def parse(cls, value: str) -> "SsrcGroup":
         """Raises ParseError."""
-        semantics, *ssrcs = value.split()[:65] or [""]
-        if not semantics:
-            raise ParseError("a=ssrc-group", "empty")
-        return cls(semantics, tuple(number(ssrc, "a=ssrc-group") for ssrc in ssrcs))
+        words = value.split(None, MOST_GROUPED + 1)
+        if not 2 <= len(words) <= MOST_GROUPED + 1:
+            raise ParseError("a=ssrc-group", f"{value[:60]!r}")
+        return cls(words[0], tuple(parse_number(ssrc, "a=ssrc-group") for ssrc in words[1:]))
 
     def serialize(self) -> str:
         """The attribute's value."""

@@ -1,8 +1,9 @@
-"""What our side can do with media: codecs, feedback and header extensions, and whether two formats are the same."""
+"""What our side can do with media: codecs, feedback and header extensions, for each kind and direction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from visiomedia.sdp.attributes import Codec
+from visiomedia.sdp.formats import is_same_format
 
 URN = "urn:ietf:params:rtp-hdrext:"
 MID = URN + "sdes:mid"
@@ -15,26 +16,45 @@ VIDEO_ORIENTATION = "urn:3gpp:video-orientation"
 PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
 DEPENDENCY_DESCRIPTOR = "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
 
-FORWARDED = (AUDIO_LEVEL, ABS_CAPTURE_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, DEPENDENCY_DESCRIPTOR)
+AUDIO_EXTENSIONS = (AUDIO_LEVEL, ABS_CAPTURE_TIME)
+VIDEO_EXTENSIONS = (ABS_CAPTURE_TIME, VIDEO_ORIENTATION, PLAYOUT_DELAY, DEPENDENCY_DESCRIPTOR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaCapabilities:
+    """What we do with audio, or with video. An empty one takes nothing."""
+
+    codecs: tuple[Codec, ...] = ()
+    """Best first; their payload types do not matter."""
+    takes_rtx: bool = False
+    receive_feedback: tuple[str, ...] = ()
+    """``a=rtcp-fb`` in sections that we receive in."""
+    send_feedback: tuple[str, ...] = ()
+    """In sections that we only send in."""
+    receive_extensions: tuple[str, ...] = ()
+    """URIs of header extensions that we read."""
+    send_extensions: tuple[str, ...] = ()
+    """URIs of those that we write."""
+    extended_reports: tuple[str, ...] = ()
+    """``a=rtcp-xr`` formats (RFC 3611 section 5.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What we take. The order of the peer's codecs decides which is used, unless ``prefers_own_order``."""
+    """What we take of an offer, and offer."""
 
-    audio: tuple[Codec, ...]
-    video: tuple[Codec, ...]
-    receive_feedback: tuple[str, ...] = ("transport-cc", "ccm fir", "nack", "nack pli")
-    """``a=rtcp-fb`` in sections that we receive in."""
-    send_feedback: tuple[str, ...] = ("ccm fir", "nack", "nack pli")
-    """In sections that we only send in. No transport-cc: what we send carries no transport-wide numbers."""
-    receive_extensions: tuple[str, ...] = (MID, RID, REPAIRED_RID, TRANSPORT_WIDE_CC, *FORWARDED)
-    send_extensions: tuple[str, ...] = (MID, *FORWARDED)
-    takes_rtx: bool = True
+    audio: MediaCapabilities = field(default_factory=MediaCapabilities)
+    video: MediaCapabilities = field(default_factory=MediaCapabilities)
+    prefers_own_order: bool = False
+    """Whether the order of our codecs decides, and not that of the peer's."""
+
+    def of(self, kind: str) -> MediaCapabilities:
+        """Of ``audio`` or ``video``; nothing of anything else."""
+        return {"audio": self.audio, "video": self.video}.get(kind, MediaCapabilities())
 
     def codecs(self, kind: str) -> tuple[Codec, ...]:
-        """Of ``audio`` or ``video``; none of anything else."""
-        return {"audio": self.audio, "video": self.video}.get(kind, ())
+        """Our formats of ``audio`` or ``video``."""
+        return self.of(kind).codecs
 
     def supports(self, kind: str, codec: Codec) -> bool:
         """Whether an offered format is one of ours."""
@@ -50,48 +70,34 @@ def _h264(profile: str, mode: str) -> Codec:
 
 
 SERVER_CAPABILITIES = Capabilities(
-    audio=(Codec(0, "opus", 48000, 2, {"minptime": "10", "useinbandfec": "1"}),),
-    video=(
-        _video("VP8"),
-        _video("VP9", profile_id="0"),
-        _video("VP9", profile_id="2"),
-        _h264("42e01f", "1"),
-        _h264("42001f", "1"),
-        _h264("4d001f", "1"),
-        _h264("64001f", "1"),
-        _h264("42e01f", "0"),
-        _h264("42001f", "0"),
-        _video("AV1"),
+    audio=MediaCapabilities(
+        codecs=(Codec(0, "opus", 48000, 2, {"minptime": "10", "useinbandfec": "1"}),),
+        receive_feedback=("transport-cc",),
+        receive_extensions=(MID, TRANSPORT_WIDE_CC, *AUDIO_EXTENSIONS),
+        send_extensions=(MID, *AUDIO_EXTENSIONS),
+        extended_reports=("rcvr-rtt=all",),
+    ),
+    video=MediaCapabilities(
+        codecs=(
+            _video("VP8"),
+            _video("VP9", profile_id="0"),
+            _video("VP9", profile_id="2"),
+            # The constrained baseline first: there is no receiver of H.264 that lacks it.
+            _h264("42e01f", "1"),
+            _h264("42001f", "1"),
+            _h264("4d001f", "1"),
+            _h264("64001f", "1"),
+            _h264("42e01f", "0"),
+            _h264("42001f", "0"),
+            _video("AV1", profile="0"),
+        ),
+        takes_rtx=True,
+        receive_feedback=("transport-cc", "ccm fir", "nack", "nack pli"),
+        # No transport-cc, here and among the extensions: what we send carries no transport-wide numbers.
+        send_feedback=("ccm fir", "nack", "nack pli"),
+        receive_extensions=(MID, RID, REPAIRED_RID, TRANSPORT_WIDE_CC, *VIDEO_EXTENSIONS),
+        send_extensions=(MID, *VIDEO_EXTENSIONS),
+        extended_reports=("rcvr-rtt=all",),
     ),
 )
 """What a server that forwards takes: every codec whose key frames it can tell."""
-
-
-def is_same_format(one: Codec, other: Codec) -> bool:
-    """Whether two formats can carry the same stream, their payload types apart."""
-    if one.name.lower() != other.name.lower() or one.clock_rate != other.clock_rate:
-        return False
-    if one.channels != other.channels:
-        return False
-    match one.name.upper():
-        case "H264":
-            same_mode = one.parameters.get("packetization-mode", "0") == other.parameters.get("packetization-mode", "0")
-            return same_mode and _h264_profile(one) == _h264_profile(other)
-        case "VP9":
-            return one.parameters.get("profile-id", "0") == other.parameters.get("profile-id", "0")
-        case "AV1":
-            return one.parameters.get("profile", "0") == other.parameters.get("profile", "0")
-    return True
-
-
-def _h264_profile(codec: Codec) -> str:
-    """The profile of profile-level-id (RFC 6184 section 8.1), its level apart; baseline where none is given."""
-    value = codec.parameters.get("profile-level-id", "42000a").lower()
-    try:
-        profile, constraints = int(value[0:2], 16), int(value[2:4], 16)
-    except ValueError:
-        return "unknown"
-    # Constraint set 1 makes baseline and extended the constrained baseline (table 5).
-    if profile in (0x42, 0x58) and constraints & 0x40:
-        return "constrained baseline"
-    return f"{profile:02x}"

@@ -57,9 +57,7 @@ class Fingerprint:
     @classmethod
     def of(cls, certificate_der: bytes, algorithm: str = "sha-256") -> "Fingerprint":
         """The fingerprint of a certificate in DER."""
-        return cls(
-            algorithm, hashlib.new(_DIGESTS[algorithm], certificate_der, usedforsecurity=False).digest()
-        )
+        return cls(algorithm, hashlib.new(_DIGESTS[algorithm], certificate_der, usedforsecurity=False).digest())
 
 
 def matches_fingerprints(certificate_der: bytes, expected: Sequence[Fingerprint]) -> bool:

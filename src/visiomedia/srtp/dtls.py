@@ -276,7 +276,12 @@ class DtlsEndpoint:
         # OpenSSL takes what lies in the memory BIO for one datagram: it must have read one before the next
         # comes.
         self._connection.bio_write(bytes(accepted))
+        was_connected = self._state is DtlsState.CONNECTED
+        said, sent = len(self._events), len(self._outgoing)
         self._advance(now)
+        if was_connected and (said, sent) == (len(self._events), len(self._outgoing)):
+            # RFC 6347 section 4.1.2.7: "invalid records SHOULD be silently discarded", and OpenSSL tells nobody.
+            self.counters["discarded"] += 1
 
     def handle_timeout(self, now: float) -> None:
         """Retransmit a flight, or give the handshake up, when that is due."""
@@ -355,9 +360,7 @@ class DtlsEndpoint:
         if self._state is not DtlsState.CONNECTED:
             raise InvalidStateError(f"cannot send data while {self._state.value}")
         if not 0 < len(data) <= self.maximum_application_data:
-            raise ConfigurationError(
-                "length of data", len(data), f"1 to {self.maximum_application_data} bytes"
-            )
+            raise ConfigurationError("length of data", len(data), f"1 to {self.maximum_application_data} bytes")
         try:
             self._connection.send(data)
         except SSL.Error as error:
@@ -414,16 +417,12 @@ class DtlsEndpoint:
             self._say_goodbye()
             self._fail(str(error))
             return
-        material = self._connection.export_keying_material(
-            EXPORTER_LABEL, keying_material_length(profile), None
-        )
+        material = self._connection.export_keying_material(EXPORTER_LABEL, keying_material_length(profile), None)
         client, server = split_keying_material(profile, material)
         local, remote = (client, server) if self.role is DtlsRole.CLIENT else (server, client)
         self._enter(DtlsState.CONNECTED)
         self._events.append(
-            HandshakeCompleted(
-                profile, local.key, local.salt, remote.key, remote.salt, Fingerprint.of(certificate_der)
-            )
+            HandshakeCompleted(profile, local.key, local.salt, remote.key, remote.salt, Fingerprint.of(certificate_der))
         )
 
     def _read(self) -> None:

@@ -181,9 +181,7 @@ def observe_protect(arguments: tuple[Any, ...]) -> Any:
     """Rows, the datagrams they are, bytes used, windows and SRTCP indices; not what stands between
     datagrams."""
     rows, _, _, state, arena, _, sessions, send, _ = arguments
-    datagrams = [
-        arena[row.offset : row.offset + row.length].tobytes() if row.drop == 0 else b"" for row in rows
-    ]
+    datagrams = [arena[row.offset : row.offset + row.length].tobytes() if row.drop == 0 else b"" for row in rows]
     columns, windows = _columns(rows, "drop", "offset", "length"), _columns(send, "highest", "window")
     return columns, datagrams, state.tolist(), windows, _columns(sessions, "rtcp_index")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.srtp.crypto import (
     GCM_GET_TAG,
     GCM_SET_TAG,
@@ -16,7 +16,6 @@ from visiomedia.srtp.crypto import (
     encrypt_init,
     encrypt_update,
 )
-from visiomedia.srtp.windows import Integer
 
 # Arguments of C functions pass through int: without a compiler ctypes takes nothing else.
 
@@ -65,19 +64,14 @@ def authenticate_opening(context: Integer, workspace: Integer, data: Integer, le
 
 
 @subroutine
-def finish_opening(
-    context: Integer, workspace: Integer, data: Integer, length: Integer, out: Integer
-) -> bool:
+def finish_opening(context: Integer, workspace: Integer, data: Integer, length: Integer, out: Integer) -> bool:
     """Decrypt to ``out``, which may be where the data is; whether the tag is right."""
     if (
         length > 0
-        and decrypt_update(int(context), int(out), int(workspace) + LENGTH_OFFSET, int(data), int(length))
-        != 1
+        and decrypt_update(int(context), int(out), int(workspace) + LENGTH_OFFSET, int(data), int(length)) != 1
     ):
         return False
-    return bool(
-        decrypt_final(int(context), int(workspace) + SPILL_OFFSET, int(workspace) + LENGTH_OFFSET) == 1
-    )
+    return bool(decrypt_final(int(context), int(workspace) + SPILL_OFFSET, int(workspace) + LENGTH_OFFSET) == 1)
 
 
 @subroutine
@@ -97,9 +91,7 @@ def encrypt_piece(context: Integer, workspace: Integer, data: Integer, length: I
     """Encrypt what comes next to ``out``, which may be where the data is."""
     if length <= 0:
         return True
-    return bool(
-        encrypt_update(int(context), int(out), int(workspace) + LENGTH_OFFSET, int(data), int(length)) == 1
-    )
+    return bool(encrypt_update(int(context), int(out), int(workspace) + LENGTH_OFFSET, int(data), int(length)) == 1)
 
 
 @subroutine

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from visiomedia.batch import BYTES_USED, MAX_EXPANSION, Drop, OutKind, RowKind
-from visiomedia.jit import kernel, subroutine
+from visiomedia.jit import Integer, kernel, subroutine
 from visiomedia.srtp import examples, reference
 from visiomedia.srtp.crypto import (
     libsrtp_protect,
@@ -35,7 +35,6 @@ from visiomedia.srtp.gcm import (
 from visiomedia.srtp.tables import RTCP_SENDERS, Cipher
 from visiomedia.srtp.windows import (
     MAX_INDEX,
-    Integer,
     check_index,
     check_rtcp_index,
     estimate_index,
@@ -139,9 +138,7 @@ def _remove_stream(session: Integer, ssrc: Integer) -> None:
     """Make libsrtp forget an SSRC, if it knows it. It takes the SSRC as it lies in a packet."""
     value = ssrc
     if IS_LITTLE_ENDIAN:
-        value = (
-            ((ssrc & 0xFF) << 24) | ((ssrc & 0xFF00) << 8) | ((ssrc >> 8) & 0xFF00) | ((ssrc >> 24) & 0xFF)
-        )
+        value = ((ssrc & 0xFF) << 24) | ((ssrc & 0xFF00) << 8) | ((ssrc >> 8) & 0xFF00) | ((ssrc >> 24) & 0xFF)
     libsrtp_remove_stream(int(session), int(value))
 
 
@@ -188,9 +185,7 @@ def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: An
     else:
         cell = _length_cell(scratch)
         cell[0] = length
-        status = libsrtp_unprotect(
-            int(session.receive_rtp), int(start), int(address_of(scratch)) + LENGTH_OFFSET
-        )
+        status = libsrtp_unprotect(int(session.receive_rtp), int(start), int(address_of(scratch)) + LENGTH_OFFSET)
         verdict = _drop_of_status(status)
         if verdict != PASSED:
             return verdict
@@ -239,9 +234,7 @@ def _open_rtcp_gcm(
         begin_opening(context, workspace, start + clear)
         and authenticate_opening(context, workspace, start, authenticated)
         and authenticate_opening(context, workspace, start + clear + TAG, SRTCP_INDEX_BYTES)
-        and finish_opening(
-            context, workspace, start + authenticated, clear - authenticated, start + authenticated
-        )
+        and finish_opening(context, workspace, start + authenticated, clear - authenticated, start + authenticated)
     )
 
 
@@ -276,9 +269,7 @@ def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: Integer, scratch: A
         cell = _length_cell(scratch)
         cell[0] = length
         start = address_of(arena) + offset
-        status = libsrtp_unprotect_rtcp(
-            int(session.receive_rtcp), int(start), int(address_of(scratch)) + LENGTH_OFFSET
-        )
+        status = libsrtp_unprotect_rtcp(int(session.receive_rtcp), int(start), int(address_of(scratch)) + LENGTH_OFFSET)
         verdict = _drop_of_status(status)
         if verdict != PASSED:
             return verdict
@@ -300,7 +291,7 @@ def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: Integer, scratch: A
 
 @kernel(oracle=reference.unprotect, example=examples.unprotect, observe=examples.observe_unprotect)
 def unprotect(
-    rows: Any, arena: Any, first: int, last: int, now: int, sessions: Any, receive: Any, scratch: Any
+    rows: Any, arena: Any, first: int, last: int, now: Integer, sessions: Any, receive: Any, scratch: Any
 ) -> None:
     """Open RTP and RTCP rows first..last-1 in place. ``now``: monotonic ns.
 
@@ -367,9 +358,7 @@ def open_unknown(
 
 
 @subroutine
-def _protect_rtp(
-    row: Any, start: Integer, arena: Any, pool: Any, session: Any, stream: Any, scratch: Any
-) -> Integer:
+def _protect_rtp(row: Any, start: Integer, arena: Any, pool: Any, session: Any, stream: Any, scratch: Any) -> Integer:
     """Assemble and seal one RTP row at ``start`` of the arena; returns why it is dropped."""
     index = np.int64(row.index)
     # RFC 3711 section 9.1: a keystream is used once. RFC 7714 section 8.4 says the same of nonces, and what
@@ -400,9 +389,7 @@ def _protect_rtp(
             if not encrypt_piece(context, workspace, source + slice_offset, slice_length, target + length):
                 return NONCE_REFUSED
         else:
-            arena[start + length : start + length + slice_length] = pool[
-                slice_offset : slice_offset + slice_length
-            ]
+            arena[start + length : start + length + slice_length] = pool[slice_offset : slice_offset + slice_length]
         length += slice_length
     if is_gcm:
         if not finish_sealing(context, workspace, target + length):

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers import algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from visiomedia.batch import BYTES_USED, MAX_EXPANSION, Drop, OutKind, RowKind
+from visiomedia.jit import Integer
 from visiomedia.srtp.crypto import KEY_MATERIAL, KeyMaterial
 from visiomedia.srtp.tables import RTCP_SENDERS, WINDOW_BITS, Cipher
 
@@ -83,9 +84,7 @@ def open_rtp(material: KeyMaterial, packet: bytes, header: int, index: int) -> b
     if material.profile.is_aead:
         try:
             nonce = gcm_nonce(material.keys.salt, ssrc, index)
-            return packet[:header] + AESGCM(material.keys.key).decrypt(
-                nonce, packet[header:], packet[:header]
-            )
+            return packet[:header] + AESGCM(material.keys.key).decrypt(nonce, packet[header:], packet[:header])
         except InvalidTag:
             return None
     sealed, tag = packet[:-10], packet[-10:]
@@ -130,9 +129,7 @@ def open_rtcp(material: KeyMaterial, packet: bytes) -> OpenedRtcp | None:
     if packet[-10:] != sha1_80(material, packet[:-10]):
         return None
     body = packet[8:-14]
-    return OpenedRtcp(
-        packet[:8] + (counter_mode(material, body, ssrc, index) if word & ENCRYPTED else body), index
-    )
+    return OpenedRtcp(packet[:8] + (counter_mode(material, body, ssrc, index) if word & ENCRYPTED else body), index)
 
 
 # --- indices ------------------------------------------------------------------------------------------------
@@ -185,7 +182,7 @@ def _write(arena: Any, offset: int, data: bytes) -> None:
 
 
 def unprotect(
-    rows: Any, arena: Any, first: int, last: int, now: int, sessions: Any, receive: Any, scratch: Any
+    rows: Any, arena: Any, first: int, last: int, now: Integer, sessions: Any, receive: Any, scratch: Any
 ) -> None:
     """Open RTP and RTCP rows first..last-1 in place. ``now``: monotonic ns."""
     for row in rows[first:last]:
@@ -223,7 +220,7 @@ def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any) -> Drop:
     return Drop.NONE
 
 
-def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: int) -> Drop:
+def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: Integer) -> Drop:
     if session.cipher == Cipher.NONE:
         return Drop.NO_KEYS
     packet, material = _bytes(arena, row), KEY_MATERIAL[int(session.receive_rtcp)]

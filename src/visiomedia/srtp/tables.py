@@ -38,9 +38,7 @@ STREAM = record(
 """What indices of one (key, SSRC) have been accepted or sealed. Receive rows: by source; send rows: by
 stream."""
 
-RTCP_STREAM = record(
-    [("ssrc", "<u4"), ("used", "u1"), ("highest", "<i8"), ("window", "<u8"), ("last", "<i8")]
-)
+RTCP_STREAM = record([("ssrc", "<u4"), ("used", "u1"), ("highest", "<i8"), ("window", "<u8"), ("last", "<i8")])
 """Replay state of one SSRC's SRTCP; ``last``: monotonic ns of the last packet accepted."""
 
 SESSION = record(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from visiomedia.batch import Drop
-from visiomedia.jit import subroutine
+from visiomedia.jit import Integer, subroutine
 from visiomedia.srtp.tables import WINDOW_BITS
 
 PASSED = int(Drop.NONE)
@@ -16,9 +16,6 @@ TOO_OLD = int(Drop.TOO_OLD)
 WORDS = WINDOW_BITS // 64
 RTCP_WINDOW_BITS = 64
 MAX_INDEX = (1 << 48) - 1
-
-Integer = int | np.int64
-"""Of a kernel's arguments: widened by ``np.int64``, or a constant."""
 
 
 @subroutine

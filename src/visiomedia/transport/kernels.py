@@ -5,9 +5,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiomedia.batch import BYTES_USED, MAX_DATAGRAM, ROWS_USED, Drop, PacketBatch, RowKind, append_datagram
-from visiomedia.batch import make_batch
-from visiomedia.jit import Arguments, kernel, subroutine
+from visiomedia.batch import (
+    BYTES_USED,
+    MAX_DATAGRAM,
+    ROWS_USED,
+    Drop,
+    PacketBatch,
+    RowKind,
+    append_datagram,
+    make_batch,
+)
+from visiomedia.jit import Arguments, Integer, kernel, subroutine
 from visiomedia.lookup import find, insert
 from visiomedia.net.kernels import flow_key
 from visiomedia.net.tables import NetTables, PathKind, make_net_tables
@@ -50,7 +58,12 @@ def _example(generator: np.random.Generator) -> Arguments:
 
 @kernel(oracle=reference.demux, example=_example)
 def demux(
-    rows: NDArray[Any], arena: NDArray[np.uint8], first: int, last: int, net: NetTables, transport: TransportTables
+    rows: NDArray[Any],
+    arena: NDArray[np.uint8],
+    first: Integer,
+    last: Integer,
+    net: NetTables,
+    transport: TransportTables,
 ) -> None:
     """Fill kind, path, transport and source of rows ``first`` to ``last``; count what came on each path.
 
@@ -107,7 +120,7 @@ def demux(
 
 
 @subroutine
-def hand_up(tables: TransportTables, row: Any, body: NDArray[np.uint8], offset: int, length: int) -> bool:
+def hand_up(tables: TransportTables, row: Any, body: NDArray[np.uint8], offset: Integer, length: Integer) -> bool:
     """Copy bytes for the session plane; False, and counted by the caller, where the ring has no room for this flow.
 
     Once the ring is half full a flow may hold an eighth of it, so that a flood from one address or a few costs
@@ -141,7 +154,7 @@ def hand_up(tables: TransportTables, row: Any, body: NDArray[np.uint8], offset: 
 
 
 @subroutine
-def hold(tables: TransportTables, row: Any, arena: NDArray[np.uint8], now: int) -> int:
+def hold(tables: TransportTables, row: Any, arena: NDArray[np.uint8], now: Integer) -> Integer:
     """Keep a sealed packet until its SSRC is bound; the reason why not, or HELD."""
     transport = tables.transports[row.transport]
     if transport.held >= HELD_PER_TRANSPORT:
@@ -167,7 +180,7 @@ def hold(tables: TransportTables, row: Any, arena: NDArray[np.uint8], now: int) 
 
 
 @subroutine
-def release_held(tables: TransportTables, transport: int, ssrc: int) -> None:
+def release_held(tables: TransportTables, transport: Integer, ssrc: Integer) -> None:
     """The SSRC is bound: its packets enter the line with the next batch."""
     if tables.held_state[0] == 0:
         return
@@ -178,18 +191,19 @@ def release_held(tables: TransportTables, transport: int, ssrc: int) -> None:
 
 
 @subroutine
-def drop_held(tables: TransportTables, transport: int) -> None:
+def drop_held(tables: TransportTables, transport: Integer) -> None:
     """The transport is gone: so is what it held."""
     for i in range(len(tables.held)):
         held = tables.held[i]
         if held.in_use != 0 and held.transport == transport:
             held.in_use = 0
             tables.held_state[0] -= 1
+            tables.drops[HELD_DROP] += 1
     tables.transports[transport].held = 0
 
 
 @subroutine
-def inject_held(tables: TransportTables, batch: PacketBatch, now: int) -> None:
+def inject_held(tables: TransportTables, batch: PacketBatch, now: Integer) -> None:
     """Append released packets to an inbound batch, oldest first, and let go of those that waited too long."""
     if tables.held_state[0] == 0:
         return
@@ -210,9 +224,9 @@ def inject_held(tables: TransportTables, batch: PacketBatch, now: int) -> None:
     while remaining > 0 and state[ROWS_USED] < len(rows) and state[BYTES_USED] + MAX_DATAGRAM <= len(arena):
         oldest = -1
         for i in range(len(tables.held)):
-            if tables.held[i].in_use != 0 and tables.held[i].released != 0:
-                if oldest < 0 or tables.held[i].arrival < tables.held[oldest].arrival:
-                    oldest = i
+            held = tables.held[i]
+            if held.in_use != 0 and held.released != 0 and (oldest < 0 or held.arrival < tables.held[oldest].arrival):
+                oldest = i
         held = tables.held[oldest]
         row = rows[state[ROWS_USED]]
         row.arrival = held.arrival

@@ -15,7 +15,7 @@ def classify(data: bytes) -> RowKind:
     if not data:
         return RowKind.UNKNOWN
     first = data[0]
-    if first in range(0, 4):
+    if first in range(4):
         return RowKind.STUN
     if first in range(20, 64):
         return RowKind.DTLS
@@ -29,7 +29,12 @@ def classify(data: bytes) -> RowKind:
 
 
 def demux(
-    rows: NDArray[Any], arena: NDArray[np.uint8], first: int, last: int, net: NetTables, transport: TransportTables
+    rows: NDArray[Any],
+    arena: NDArray[np.uint8],
+    first: int,
+    last: int,
+    net: NetTables,
+    transport: TransportTables,
 ) -> None:
     """See ``kernels.demux``."""
     paths = {

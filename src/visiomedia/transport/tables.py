@@ -68,8 +68,10 @@ HANDED_FLOWS = 256
 
 class TransportTables(NamedTuple):
     """``transports``: (capacity,) TRANSPORT; ``ssrcs``: (transport, SSRC, 0) to source row; ``held``: (slots,) HELD;
-    ``held_state``: (1,) how many are in use; ``handed``: (slots,) HANDED ring; ``handed_state``: (2,) written, read; ``handed_flows``: (256,) rows in the ring
-    by flow; ``drops``: (DROP_REASONS,) since the start, of all rows."""
+    ``held_state``: (1,) how many are in use; ``handed``: (slots,) HANDED ring; ``handed_state``: (2,) written, read;
+    ``handed_flows``: (256,) rows in the ring by flow; ``drops``: (DROP_REASONS,) datagrams received since
+    the start, by what became of them, a held one once it is let go; ``unsent``: (DROP_REASONS,) the same of out rows.
+    """
 
     transports: NDArray[Any]
     ssrcs: Lookup
@@ -79,6 +81,7 @@ class TransportTables(NamedTuple):
     handed_state: NDArray[np.int64]
     handed_flows: NDArray[np.int64]
     drops: NDArray[np.int64]
+    unsent: NDArray[np.int64]
 
 
 def make_transport_tables(transports: int, sources: int, held: int = 1024, handed: int = 512) -> TransportTables:
@@ -91,5 +94,6 @@ def make_transport_tables(transports: int, sources: int, held: int = 1024, hande
         np.zeros(handed, HANDED),
         np.zeros(2, np.int64),
         np.zeros(HANDED_FLOWS, np.int64),
+        np.zeros(DROP_REASONS, np.int64),
         np.zeros(DROP_REASONS, np.int64),
     )

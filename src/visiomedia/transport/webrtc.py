@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 
+from visiomedia.batch import RowKind
 from visiomedia.engine import Address, Datagram
 from visiomedia.errors import ConfigurationError, InvalidStateError
 from visiomedia.ice.agent import (
@@ -34,7 +35,6 @@ from visiomedia.srtp.dtls import (
 )
 from visiomedia.srtp.handshake_limiter import HandshakeLimiter
 from visiomedia.transport.reference import classify
-from visiomedia.batch import RowKind
 
 
 class TransportState(Enum):
@@ -184,6 +184,11 @@ class WebRtcTransport:
     def fingerprint(self) -> Fingerprint:
         """Our certificate's, for the description."""
         return self._identity.certificate.fingerprint
+
+    @property
+    def dtls_counters(self) -> Counter[str]:
+        """The DTLS endpoint's, empty before there is one."""
+        return Counter() if self._dtls is None else self._dtls.counters
 
     @property
     def role(self) -> DtlsRole | None:

@@ -22,6 +22,21 @@ class OpusMode(Enum):
     CELT = "celt"
 
 
+class OpusBandwidth(Enum):
+    """How much of the spectrum is coded: the highest frequency in Hz (RFC 6716 section 2, table 1)."""
+
+    NARROW = 4_000
+    MEDIUM = 6_000
+    WIDE = 8_000
+    SUPER_WIDE = 12_000
+    FULL = 20_000
+
+
+_SILK_BANDWIDTHS = (OpusBandwidth.NARROW, OpusBandwidth.MEDIUM, OpusBandwidth.WIDE)
+_HYBRID_BANDWIDTHS = (OpusBandwidth.SUPER_WIDE, OpusBandwidth.FULL)
+_CELT_BANDWIDTHS = (OpusBandwidth.NARROW, OpusBandwidth.WIDE, OpusBandwidth.SUPER_WIDE, OpusBandwidth.FULL)
+
+
 @dataclass(frozen=True, slots=True)
 class OpusPacket:
     """One packet's shape. Durations are samples at 48 kHz."""
@@ -37,9 +52,25 @@ class OpusPacket:
         """Of the whole packet."""
         return self.frame_count * self.frame_samples
 
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+        return 2 if self.is_stereo else 1
+
+    @property
+    def bandwidth(self) -> OpusBandwidth:
+        """What the configuration codes at most."""
+        match self.mode:
+            case OpusMode.SILK:
+                return _SILK_BANDWIDTHS[self.configuration >> 2]
+            case OpusMode.HYBRID:
+                return _HYBRID_BANDWIDTHS[self.configuration - 12 >> 1]
+            case OpusMode.CELT:
+                return _CELT_BANDWIDTHS[self.configuration - 16 >> 2]
+
     @classmethod
     def parse(cls, data: bytes) -> "OpusPacket":
-        """Raises ParseError."""
+        """The shape that a packet's first bytes tell. Raises: ParseError."""
         if not data:
             raise ParseError("Opus packet", "empty")
         configuration = data[0] >> 3

@@ -30,36 +30,52 @@ class Vp8Descriptor:
 
     @classmethod
     def parse(cls, data: bytes) -> "tuple[Vp8Descriptor, bytes]":
-        """The descriptor and what follows it. Raises ParseError."""
-        reader = _Reader(data)
-        first = reader.byte()
+        """The descriptor and what follows it. Raises: ParseError."""
+        try:
+            descriptor, at = cls._read(data)
+        except IndexError:
+            raise ParseError("VP8 descriptor", "cut short") from None
+        if at > len(data):
+            raise ParseError("VP8 descriptor", "cut short")
+        return descriptor, data[at:]
+
+    @classmethod
+    def _read(cls, data: bytes) -> "tuple[Vp8Descriptor, int]":
+        first = data[0]
         descriptor = cls(bool(first & 0x10), first & 0x07, not first & 0x20)
-        if first & 0x80:
-            extended = reader.byte()
-            if extended & 0x80:
-                number = reader.byte()
-                descriptor.long_picture_id = bool(number & 0x80)
-                descriptor.picture_id = (number & 0x7F) << 8 | reader.byte() if number & 0x80 else number
-            if extended & 0x40:
-                descriptor.tl0_picture_index = reader.byte()
-            if extended & 0x30:
-                layers = reader.byte()
-                if extended & 0x20:
-                    descriptor.temporal_layer, descriptor.is_layer_sync = layers >> 6, bool(layers & 0x20)
-                if extended & 0x10:
-                    descriptor.key_index = layers & 0x1F
-        return descriptor, data[reader.at :]
+        at = 1
+        if not first & 0x80:
+            return descriptor, at
+        extended = data[at]
+        at += 1
+        if extended & 0x80:
+            number = data[at]
+            descriptor.long_picture_id = number >= 0x80
+            descriptor.picture_id = (number & 0x7F) << 8 | data[at + 1] if number >= 0x80 else number
+            at += 2 if number >= 0x80 else 1
+        if extended & 0x40:
+            descriptor.tl0_picture_index = data[at]
+            at += 1
+        if extended & 0x30:
+            # One byte for both, of which those bits count whose flag is set.
+            layers = data[at]
+            at += 1
+            if extended & 0x20:
+                descriptor.temporal_layer, descriptor.is_layer_sync = layers >> 6, bool(layers & 0x20)
+            if extended & 0x10:
+                descriptor.key_index = layers & 0x1F
+        return descriptor, at
 
     def serialize(self) -> bytes:
-        """The descriptor's bytes."""
+        """The descriptor's bytes; numbers wrap at their width. ``is_layer_sync`` is told only with a temporal layer."""
         flags = (
             (self.picture_id is not None) << 7
             | (self.tl0_picture_index is not None) << 6
             | (self.temporal_layer is not None) << 5
             | (self.key_index is not None) << 4
         )
-        first = bool(flags) << 7 | (not self.is_reference) << 5 | self.starts_partition << 4 | self.partition
-        data = bytearray([first])
+        head = (not self.is_reference) << 5 | self.starts_partition << 4 | self.partition & 0x07
+        data = bytearray([bool(flags) << 7 | head])
         if flags:
             data.append(flags)
         if self.picture_id is not None:
@@ -68,24 +84,13 @@ class Vp8Descriptor:
             else:
                 data.append(self.picture_id & 0x7F)
         if self.tl0_picture_index is not None:
-            data.append(self.tl0_picture_index)
+            data.append(self.tl0_picture_index & 0xFF)
+        layers = 0
+        if self.temporal_layer is not None:
+            layers = (self.temporal_layer & 0x03) << 6 | self.is_layer_sync << 5
         if self.temporal_layer is not None or self.key_index is not None:
-            data.append((self.temporal_layer or 0) << 6 | self.is_layer_sync << 5 | (self.key_index or 0))
+            data.append(layers | (self.key_index or 0) & 0x1F)
         return bytes(data)
-
-
-class _Reader:
-    __slots__ = ("at", "data")
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def byte(self) -> int:
-        if self.at >= len(self.data):
-            raise ParseError("VP8 descriptor", "cut short")
-        self.at += 1
-        return self.data[self.at - 1]
 
 
 def is_key_frame(frame: bytes) -> bool:

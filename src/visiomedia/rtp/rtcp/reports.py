@@ -1,17 +1,19 @@
-"""Sender and receiver reports, source descriptions, goodbyes (RFC 3550 section 6)."""
+"""Sender and receiver reports (RFC 3550 section 6.4)."""
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from visiomedia.errors import ParseError
+from visiomedia.rtp.rtcp.header import PacketType, pack_packet
 
 BLOCK = struct.Struct("!IB3sIIII")
-SENDER_INFO = struct.Struct("!QIII")
+SENDER = struct.Struct("!IQIII")
+LEAST_LOST, MOST_LOST = -0x800000, 0x7FFFFF
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ReportBlock:
-    """What one source has delivered (section 6.4.1). ``jitter``: RTP ticks; ``delay_since_last_report``: 1/65536 s."""
+    """What one source has delivered (section 6.4.1)."""
 
     ssrc: int
     fraction_lost: int
@@ -21,175 +23,93 @@ class ReportBlock:
     highest_sequence_number: int
     """Extended to 32 bits."""
     jitter: int
+    """RTP ticks."""
     last_report: int = 0
     """Middle 32 bits of the NTP time of the last sender report; 0 before one."""
     delay_since_last_report: int = 0
+    """1/65536 s."""
 
     @classmethod
     def parse(cls, data: bytes) -> "ReportBlock":
-        """24 bytes. Raises ParseError."""
+        """The block in the first 24 bytes. Raises: ParseError."""
         if len(data) < BLOCK.size:
-            raise ParseError("report block", f"{len(data)} bytes")
+            raise ParseError("report block", f"{len(data)} bytes, wants {BLOCK.size}")
         ssrc, fraction, lost, *rest = BLOCK.unpack_from(data)
         return cls(ssrc, fraction, int.from_bytes(lost, "big", signed=True), *rest)
 
     def serialize(self) -> bytes:
-        """24 bytes; a cumulative loss beyond 24 bits is clamped, as section 6.4.1 says."""
-        lost = max(-0x800000, min(self.cumulative_lost, 0x7FFFFF)).to_bytes(3, "big", signed=True)
-        return BLOCK.pack(
-            self.ssrc,
-            self.fraction_lost,
-            lost,
-            self.highest_sequence_number,
-            self.jitter,
-            self.last_report,
-            self.delay_since_last_report,
-        )
+        """24 bytes. Loss beyond 24 bits is clamped, extended numbers beyond 32 wrap. Raises: ValueError."""
+        lost = max(LEAST_LOST, min(self.cumulative_lost, MOST_LOST)).to_bytes(3, "big", signed=True)
+        try:
+            return BLOCK.pack(
+                self.ssrc,
+                self.fraction_lost,
+                lost,
+                self.highest_sequence_number & 0xFFFFFFFF,
+                self.jitter,
+                self.last_report,
+                self.delay_since_last_report,
+            )
+        except struct.error as error:
+            raise ValueError(f"report block: {error}") from None
 
 
-def _blocks(data: bytes, count: int) -> tuple[ReportBlock, ...]:
-    if len(data) < count * BLOCK.size:
-        raise ParseError("report", f"{count} blocks in {len(data)} bytes")
-    return tuple(ReportBlock.parse(data[at : at + BLOCK.size]) for at in range(0, count * BLOCK.size, BLOCK.size))
+def _parse_blocks(content: bytes, at: int, count: int) -> tuple[ReportBlock, ...]:
+    """What follows the blocks is a profile's own extension, and is skipped."""
+    end = at + count * BLOCK.size
+    if end > len(content):
+        raise ParseError("report", f"{count} blocks in {len(content) - at} bytes")
+    return tuple(ReportBlock.parse(content[start : start + BLOCK.size]) for start in range(at, end, BLOCK.size))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SenderReport:
     """SR: the sender's clock, its counts, and what it received."""
 
     ssrc: int
     ntp: int
-    """64 bits, 32.32."""
+    """64 bits, 32.32 seconds since 1900."""
     timestamp: int
+    """The same instant in RTP ticks."""
     packets: int
     octets: int
+    """Of payload."""
     blocks: tuple[ReportBlock, ...] = ()
 
     @classmethod
-    def parse(cls, count: int, body: bytes) -> "SenderReport":
-        """``body``: behind the common header. Raises ParseError."""
-        if len(body) < 24:
-            raise ParseError("sender report", f"{len(body)} bytes")
-        ssrc = int.from_bytes(body[:4], "big")
-        return cls(ssrc, *SENDER_INFO.unpack_from(body, 4), _blocks(body[24:], count))
+    def parse(cls, count: int, content: bytes) -> "SenderReport":
+        """``content``: behind the common header. Raises: ParseError."""
+        if len(content) < SENDER.size:
+            raise ParseError("sender report", f"{len(content)} bytes, wants {SENDER.size}")
+        ssrc, ntp, timestamp, packets, octets = SENDER.unpack_from(content)
+        return cls(ssrc, ntp, timestamp, packets, octets, _parse_blocks(content, SENDER.size, count))
 
-    def body(self) -> tuple[int, bytes]:
-        """Count and body."""
-        info = SENDER_INFO.pack(self.ntp, self.timestamp, self.packets, self.octets)
-        blocks = b"".join(block.serialize() for block in self.blocks)
-        return len(self.blocks), self.ssrc.to_bytes(4, "big") + info + blocks
+    def serialize(self) -> bytes:
+        """One packet; counts wrap at 32 bits. Raises: ValueError, so of more than 31 blocks."""
+        counts = (self.packets & 0xFFFFFFFF, self.octets & 0xFFFFFFFF)
+        try:
+            content = SENDER.pack(self.ssrc, self.ntp, self.timestamp, *counts)
+        except struct.error as error:
+            raise ValueError(f"sender report: {error}") from None
+        content += b"".join(block.serialize() for block in self.blocks)
+        return pack_packet(PacketType.SENDER_REPORT, len(self.blocks), content)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ReceiverReport:
-    """RR: what somebody received."""
+    """RR: what somebody who sends nothing received."""
 
     ssrc: int
     blocks: tuple[ReportBlock, ...] = ()
 
     @classmethod
-    def parse(cls, count: int, body: bytes) -> "ReceiverReport":
-        """``body``: behind the common header. Raises ParseError."""
-        if len(body) < 4:
-            raise ParseError("receiver report", f"{len(body)} bytes")
-        return cls(int.from_bytes(body[:4], "big"), _blocks(body[4:], count))
+    def parse(cls, count: int, content: bytes) -> "ReceiverReport":
+        """``content``: behind the common header. Raises: ParseError."""
+        if len(content) < 4:
+            raise ParseError("receiver report", f"{len(content)} bytes, wants 4")
+        return cls(int.from_bytes(content[:4], "big"), _parse_blocks(content, 4, count))
 
-    def body(self) -> tuple[int, bytes]:
-        """Count and body."""
-        blocks = b"".join(block.serialize() for block in self.blocks)
-        return len(self.blocks), self.ssrc.to_bytes(4, "big") + blocks
-
-
-CNAME = 1
-
-
-@dataclass(slots=True)
-class SourceDescription:
-    """SDES: items by SSRC (section 6.5)."""
-
-    chunks: dict[int, dict[int, bytes]] = field(default_factory=dict)
-    """Values by item type, by SSRC."""
-
-    @classmethod
-    def of_cname(cls, ssrc: int, cname: str) -> "SourceDescription":
-        """The one item that every compound has."""
-        return cls({ssrc: {CNAME: cname.encode()}})
-
-    @classmethod
-    def parse(cls, count: int, body: bytes) -> "SourceDescription":
-        """``body``: behind the common header. Raises ParseError."""
-        chunks: dict[int, dict[int, bytes]] = {}
-        at = 0
-        for _ in range(count):
-            if at + 4 > len(body):
-                raise ParseError("source description", "chunk is cut short")
-            items = chunks.setdefault(int.from_bytes(body[at : at + 4], "big"), {})
-            at += 4
-            while at < len(body) and body[at] != 0:
-                if at + 2 > len(body) or at + 2 + body[at + 1] > len(body):
-                    raise ParseError("source description", "item is cut short")
-                items[body[at]] = body[at + 2 : at + 2 + body[at + 1]]
-                at += 2 + body[at + 1]
-            # "terminated by one or more null octets, the first of which is interpreted as an item type of zero",
-            # up to the next 32-bit boundary.
-            at = (at + 4) & ~3
-        if at > (len(body) + 3) & ~3:
-            raise ParseError("source description", "chunk is not terminated")
-        return cls(chunks)
-
-    def body(self) -> tuple[int, bytes]:
-        """Count and body."""
-        data = b""
-        for ssrc, items in self.chunks.items():
-            chunk = ssrc.to_bytes(4, "big")
-            chunk += b"".join(bytes([kind, len(value)]) + value for kind, value in items.items())
-            data += chunk + bytes(4 - len(chunk) % 4)
-        return len(self.chunks), data
-
-
-@dataclass(slots=True)
-class Goodbye:
-    """BYE: these SSRCs end (section 6.6)."""
-
-    ssrcs: tuple[int, ...]
-    reason: bytes = b""
-
-    @classmethod
-    def parse(cls, count: int, body: bytes) -> "Goodbye":
-        """``body``: behind the common header. Raises ParseError."""
-        if len(body) < 4 * count:
-            raise ParseError("goodbye", f"{count} SSRCs in {len(body)} bytes")
-        ssrcs = struct.unpack_from(f"!{count}I", body)
-        rest = body[4 * count :]
-        if rest and 1 + rest[0] > len(rest):
-            raise ParseError("goodbye", "reason is cut short")
-        return cls(ssrcs, rest[1 : 1 + rest[0]] if rest else b"")
-
-    def body(self) -> tuple[int, bytes]:
-        """Count and body."""
-        data = b"".join(ssrc.to_bytes(4, "big") for ssrc in self.ssrcs)
-        if self.reason:
-            data += bytes([len(self.reason)]) + self.reason
-            data += bytes(-len(data) % 4)
-        return len(self.ssrcs), data
-
-
-@dataclass(slots=True)
-class Application:
-    """APP (section 6.7)."""
-
-    subtype: int
-    ssrc: int
-    name: bytes
-    content: bytes = b""
-
-    @classmethod
-    def parse(cls, count: int, body: bytes) -> "Application":
-        """``body``: behind the common header. Raises ParseError."""
-        if len(body) < 8:
-            raise ParseError("application packet", f"{len(body)} bytes")
-        return cls(count, int.from_bytes(body[:4], "big"), body[4:8], body[8:])
-
-    def body(self) -> tuple[int, bytes]:
-        """Subtype and body."""
-        return self.subtype, self.ssrc.to_bytes(4, "big") + self.name + self.content
+    def serialize(self) -> bytes:
+        """One packet. Raises: ValueError, so of more than 31 blocks."""
+        content = self.ssrc.to_bytes(4, "big") + b"".join(block.serialize() for block in self.blocks)
+        return pack_packet(PacketType.RECEIVER_REPORT, len(self.blocks), content)

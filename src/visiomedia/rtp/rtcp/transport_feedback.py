@@ -1,120 +1,205 @@
 """Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1)."""
 
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from visiomedia.errors import ParseError
+from visiomedia.rtp.rtcp.header import HEADER_BYTES, PacketType, TransportLayerFormat, pack_packet
 
+HEAD = struct.Struct("!IIHH3sB")
 TICK_NS = 250_000
 REFERENCE_TICKS = 256
 """A reference time counts 64 ms, deltas count 250 µs."""
 
+CLOCK_TICKS = REFERENCE_TICKS << 24
+"""The receiver's clock wraps here: every 12.4 days."""
+
 NOT_RECEIVED, SMALL, LARGE = 0, 1, 2
 MAX_RUN = 0x1FFF
+ONE_BIT_SYMBOLS, TWO_BIT_SYMBOLS = 14, 7
+MAX_STATUSES = 0x7FFE
+MAX_BYTES = 1200
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TransportFeedback:
-    """When each packet from ``base_sequence_number`` on arrived."""
+    """When packets arrived, by transport-wide number. It is as large as what was received, not as what it covers."""
 
     sender_ssrc: int
     media_ssrc: int
     base_sequence_number: int
-    feedback_count: int
+    status_count: int
+    """Packets that it tells of, from the base on."""
     reference_time: int
-    """Signed 24 bits, in 64 ms."""
-    deltas: tuple[int | None, ...]
-    """For each packet: ticks of 250 µs since the received one before it (the first: since the reference), or None."""
+    """Signed 24 bits, in 64 ms of the receiver's clock."""
+    feedback_count: int
+    """8 bits: of this report, to notice those that were lost."""
+    arrivals: tuple[tuple[int, int], ...]
+    """Of each packet received: how far it is from the base, and ticks of 250 µs since the reference time.
+
+    In rising order of the first; the second may fall, by at most 32768 from one to the next."""
 
     @property
-    def arrivals(self) -> list[int | None]:
-        """Ticks of 250 µs of each packet's arrival, on the receiver's clock; None where it did not come."""
-        clock = self.reference_time * REFERENCE_TICKS
-        times: list[int | None] = []
-        for delta in self.deltas:
-            if delta is None:
-                times.append(None)
-            else:
-                clock += delta
-                times.append(clock)
-        return times
+    def received(self) -> list[tuple[int, int]]:
+        """(16-bit sequence number, ticks of 250 µs on the receiver's clock) of what was received.
+
+        The clock wraps at ``CLOCK_TICKS``: only differences mean something.
+        """
+        base, reference = self.base_sequence_number, self.reference_time * REFERENCE_TICKS
+        return [((base + offset) & 0xFFFF, reference + ticks) for offset, ticks in self.arrivals]
+
+    @property
+    def lost(self) -> list[int]:
+        """16-bit sequence numbers of what was not received until now."""
+        received = {offset for offset, _ in self.arrivals}
+        base = self.base_sequence_number
+        return [(base + offset) & 0xFFFF for offset in range(self.status_count) if offset not in received]
 
     @classmethod
-    def parse(cls, body: bytes) -> "TransportFeedback":
-        """``body``: behind the common header, padding taken off. Raises ParseError."""
-        if len(body) < 16:
-            raise ParseError("transport feedback", f"{len(body)} bytes")
-        count = int.from_bytes(body[10:12], "big")
-        reference = int.from_bytes(body[12:15], "big", signed=True)
-        symbols, at = _parse_chunks(body, 16, count)
-        deltas: list[int | None] = []
-        for symbol in symbols:
-            if symbol == NOT_RECEIVED:
-                deltas.append(None)
-                continue
-            size = 1 if symbol == SMALL else 2
-            if at + size > len(body):
-                raise ParseError("transport feedback", "deltas are cut short")
-            deltas.append(int.from_bytes(body[at : at + size], "big", signed=size == 2))
-            at += size
-        return cls(
-            int.from_bytes(body[:4], "big"),
-            int.from_bytes(body[4:8], "big"),
-            int.from_bytes(body[8:10], "big"),
-            body[15],
-            reference,
-            tuple(deltas),
+    def parse(cls, content: bytes) -> "TransportFeedback":
+        """``content``: behind the common header, padding taken off. Raises: ParseError."""
+        if len(content) < HEAD.size:
+            raise ParseError("transport feedback", f"{len(content)} bytes, wants at least {HEAD.size}")
+        sender, media, base, count, reference, number = HEAD.unpack_from(content)
+        statuses, at = _parse_chunks(content, count)
+        arrivals: list[tuple[int, int]] = []
+        clock = 0
+        for offset, symbol in statuses:
+            if symbol == SMALL:
+                clock += content[at]
+                at += 1
+            else:
+                clock += int.from_bytes(content[at : at + 2], "big", signed=True)
+                at += 2
+            arrivals.append((offset, clock))
+        return cls(sender, media, base, count, int.from_bytes(reference, "big", signed=True), number, tuple(arrivals))
+
+    def serialize(self) -> bytes:
+        """One packet. Raises: ValueError where a delta does not fit, or an arrival lies outside the report."""
+        symbols = bytearray(self.status_count)
+        deltas = bytearray()
+        clock, last = 0, -1
+        for offset, ticks in self.arrivals:
+            delta = ticks - clock
+            if not last < offset < self.status_count or not -0x8000 <= delta <= 0x7FFF:
+                raise ValueError(f"arrival {ticks} of packet {offset} does not fit")
+            symbols[offset] = SMALL if 0 <= delta <= 255 else LARGE
+            deltas += delta.to_bytes(symbols[offset], "big", signed=symbols[offset] == LARGE)
+            clock, last = ticks, offset
+        head = HEAD.pack(
+            self.sender_ssrc,
+            self.media_ssrc,
+            self.base_sequence_number & 0xFFFF,
+            self.status_count,
+            (self.reference_time & 0xFFFFFF).to_bytes(3, "big"),
+            self.feedback_count & 0xFF,
         )
-
-    def body(self) -> bytes:
-        """Behind the common header; its length is no multiple of 4 where padding has to follow."""
-        head = self.sender_ssrc.to_bytes(4, "big") + self.media_ssrc.to_bytes(4, "big")
-        head += self.base_sequence_number.to_bytes(2, "big") + len(self.deltas).to_bytes(2, "big")
-        head += (self.reference_time & 0xFFFFFF).to_bytes(3, "big") + bytes([self.feedback_count])
-        symbols = [NOT_RECEIVED if delta is None else SMALL if 0 <= delta <= 255 else LARGE for delta in self.deltas]
-        data = b"".join(
-            delta.to_bytes(1, "big") if 0 <= delta <= 255 else delta.to_bytes(2, "big", signed=True)
-            for delta in self.deltas
-            if delta is not None
-        )
-        return head + _chunks(symbols) + data
+        content = head + _pack_chunks(bytes(symbols)) + deltas
+        return pack_packet(PacketType.TRANSPORT_LAYER_FEEDBACK, TransportLayerFormat.TRANSPORT_WIDE, content)
 
 
-def _parse_chunks(body: bytes, at: int, count: int) -> tuple[list[int], int]:
-    symbols: list[int] = []
-    while len(symbols) < count:
-        if at + 2 > len(body):
+def _parse_chunks(content: bytes, count: int) -> tuple[list[tuple[int, int]], int]:
+    """(offset from the base, symbol) of what was received, and where the deltas begin; they are all there."""
+    statuses: list[tuple[int, int]] = []
+    at, end = HEAD.size, len(content)
+    offset = delta_bytes = 0
+    while offset < count:
+        if at + 2 > end:
             raise ParseError("transport feedback", "chunks are cut short")
-        chunk = int.from_bytes(body[at : at + 2], "big")
+        chunk = content[at] << 8 | content[at + 1]
         at += 2
-        if chunk >> 15 == 0:
-            run = min(chunk & MAX_RUN, count - len(symbols))
-            symbols += [chunk >> 13 & 3] * run
-        elif chunk >> 14 & 1:
-            symbols += [chunk >> shift & 3 for shift in range(12, -1, -2)]
+        if chunk < 0x8000:
+            symbol, run = chunk >> 13, min(chunk & MAX_RUN, count - offset)
+            # Checked before it is spelled out: two bytes may claim 8191 packets.
+            if symbol != NOT_RECEIVED:
+                if symbol <= LARGE and delta_bytes + run * symbol <= end - at:
+                    statuses += [(offset + place, symbol) for place in range(run)]
+                delta_bytes += run * symbol
+            symbols: Sequence[int] = ()
+            offset += run
+        elif chunk < 0xC000:
+            symbol = SMALL
+            symbols = [chunk >> shift & 1 for shift in range(13, -1, -1)]
         else:
-            symbols += [chunk >> shift & 1 for shift in range(13, -1, -1)]
-        if chunk == 0:
-            raise ParseError("transport feedback", "a run of nothing")
-    symbols = symbols[:count]
-    if 3 in symbols:
-        raise ParseError("transport feedback", "reserved symbol")
-    return symbols, at
+            symbols = [chunk >> shift & 3 for shift in range(12, -1, -2)]
+            symbol = max(symbols)
+        if symbol > LARGE:
+            raise ParseError("transport feedback", "reserved symbol")
+        if symbols:
+            for place, received in enumerate(symbols[: count - offset]):
+                if received != NOT_RECEIVED:
+                    statuses.append((offset + place, received))
+                    delta_bytes += received
+            offset += len(symbols)
+        if at + delta_bytes > end:
+            raise ParseError("transport feedback", "deltas are cut short")
+    return statuses, at
 
 
-def _chunks(symbols: list[int]) -> bytes:
-    data = b""
-    at = 0
-    while at < len(symbols):
+def _pack_chunks(symbols: bytes) -> bytes:
+    """Runs where they are longer than a vector or end the report, else the vector that holds the next symbols."""
+    chunks = bytearray()
+    at, count = 0, len(symbols)
+    while at < count:
+        symbol = symbols[at]
+        most = min(MAX_RUN, count - at)
         run = 1
-        while at + run < len(symbols) and symbols[at + run] == symbols[at] and run < MAX_RUN:
+        while run < most and symbols[at + run] == symbol:
             run += 1
-        if run >= 7 or at + run == len(symbols):
-            data += (symbols[at] << 13 | run).to_bytes(2, "big")
-            at += run
+        following = symbols[at : at + ONE_BIT_SYMBOLS]
+        is_one_bit = LARGE not in following
+        if run == count - at or run >= (ONE_BIT_SYMBOLS if is_one_bit else TWO_BIT_SYMBOLS):
+            chunk, taken = symbol << 13 | run, run
+        elif is_one_bit:
+            chunk, taken = 0x8000, ONE_BIT_SYMBOLS
+            for place, received in enumerate(following):
+                chunk |= received << (13 - place)
         else:
-            chunk = 0xC000
-            for place, symbol in enumerate(symbols[at : at + 7]):
-                chunk |= symbol << (12 - 2 * place)
-            data += chunk.to_bytes(2, "big")
-            at += 7
-    return data
+            chunk, taken = 0xC000, TWO_BIT_SYMBOLS
+            for place, received in enumerate(following[:TWO_BIT_SYMBOLS]):
+                chunk |= received << (12 - 2 * place)
+        chunks += chunk.to_bytes(2, "big")
+        at += taken
+    return bytes(chunks)
+
+
+def build_transport_feedback(
+    sender_ssrc: int,
+    media_ssrc: int,
+    feedback_count: int,
+    base_sequence_number: int,
+    arrivals: Sequence[int | None],
+    *,
+    max_bytes: int = MAX_BYTES,
+) -> tuple[TransportFeedback, int]:
+    """A report of as many packets as fit, and how many that are; the caller goes on with the rest.
+
+    ``arrivals``: of each packet from the base on, ns of the receiver's clock, or None where it did not come.
+    It ends early where a delta leaves 16 bits (8.19 s), at 0x7FFE packets, or at ``max_bytes``. Times are rounded down
+    to 250 µs each for itself, so that errors do not add up.
+    """
+    first = next((arrival for arrival in arrivals if arrival is not None), 0)
+    reference = first // TICK_NS // REFERENCE_TICKS
+    origin = reference * REFERENCE_TICKS
+    told: list[tuple[int, int]] = []
+    clock = delta_bytes = taken = 0
+    for offset, arrival in enumerate(arrivals[:MAX_STATUSES]):
+        # At worst every chunk is a vector of seven.
+        chunk_bytes = 2 * (offset // TWO_BIT_SYMBOLS + 1)
+        size, ticks = 0, clock
+        if arrival is not None:
+            ticks = arrival // TICK_NS - origin
+            size = 1 if 0 <= ticks - clock <= 255 else 2
+            if not -0x8000 <= ticks - clock <= 0x7FFF:
+                break
+        if HEADER_BYTES + HEAD.size + chunk_bytes + delta_bytes + size + 3 > max_bytes:
+            break
+        if arrival is not None:
+            told.append((offset, ticks))
+        clock, delta_bytes, taken = ticks, delta_bytes + size, offset + 1
+    signed = (reference + (1 << 23)) % (1 << 24) - (1 << 23)
+    feedback = TransportFeedback(
+        sender_ssrc, media_ssrc, base_sequence_number & 0xFFFF, taken, signed, feedback_count & 0xFF, tuple(told)
+    )
+    return feedback, taken
