@@ -1,12 +1,12 @@
 """The examples in Chromium: people see and hear each other, come late, leave and return, in every codec."""
 
 import asyncio
-import importlib.util
 import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
+from examples.forward import PAGE
 
 from tests.browser.chromium import Chromium
 from tests.browser.page import BrowserPage, Identity
@@ -24,22 +24,11 @@ PREFER = """const prefer = (pc, name) => pc.getTransceivers().filter(t => t.send
 """
 
 
-def page_of(example: str) -> str:
-    """The page that an example serves."""
-    path = ROOT / "examples" / f"{example}.py"
-    specification = importlib.util.spec_from_file_location(example, path)
-    assert specification is not None and specification.loader is not None, path
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return str(module.PAGE)
-
-
 def page_preferring(codec: str) -> str:
     """The page of ``forward.py``, publishing with another codec."""
-    page = page_of("forward")
     connect = "await connect(pc, `/publish/"
-    assert page.count(connect) == 1
-    return page.replace(connect, f"{PREFER}prefer(pc, '{codec}')\n{connect}")
+    assert PAGE.count(connect) == 1
+    return PAGE.replace(connect, f"{PREFER}prefer(pc, '{codec}')\n{connect}")
 
 
 async def see_and_hear(page: BrowserPage, *others: Identity) -> None:
