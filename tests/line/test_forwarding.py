@@ -106,7 +106,7 @@ def test_a_payload_type_that_was_not_negotiated_goes_no_further() -> None:
     assert line.drops(Drop.UNKNOWN_PAYLOAD_TYPE) == 1
 
 
-# --- what does not belong -----------------------------------------------------------------------------------------------
+# --- what does not belong ---------------------------------------------------------------------------------------------
 
 
 def test_duplicates_replays_and_forgeries_are_dropped_and_counted() -> None:
@@ -145,7 +145,7 @@ def retransmission(packet: RtpPacket, repair: Stream, sequence_number: int) -> b
     return RtpPacket(RTX, sequence_number, packet.timestamp, repair.ssrc, payload, packet.marker).serialize()
 
 
-# --- repair -------------------------------------------------------------------------------------------------------------
+# --- repair -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_receivers_nack_is_answered_from_history_with_the_same_payload() -> None:

@@ -9,7 +9,7 @@ from visiomedia.batch import ROWS_USED, Drop, PacketBatch, RowKind
 from visiomedia.congestion.kernels import note_transport_arrival
 from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.history_kernels import find_entry, store
-from visiomedia.routing.rewrite_kernels import compose
+from visiomedia.routing.rewrite_kernels import compose, forwarded_timestamp
 from visiomedia.routing.tables import BLOCK_ENTRIES, MAPPINGS, SHIFTS, RoutingTables
 from visiomedia.rtp.kernels import note_reception, restore_rtx
 from visiomedia.rtp.nack_kernels import note_arrival
@@ -154,6 +154,7 @@ def _switch(
     """Continue the subscription's numbers and time with another source from this packet on."""
     clock_rate = np.int64(subscription.clock_rate)
     previous = np.int64(subscription.current)
+    behind = np.int64(0)
     if subscription.mappings == 0:
         first_index = np.int64(subscription.highest) + 1
     else:
@@ -172,15 +173,23 @@ def _switch(
             continued = np.int64(subscription.last_timestamp) + elapsed * clock_rate // 1_000_000_000
         ahead = np.int64(np.int32(np.uint32(continued & 0xFFFFFFFF) - np.uint32(subscription.last_timestamp)))
         if ahead <= 0:
+            behind = 1 - ahead
+        if behind > clock_rate:
+            # Layers whose reports disagree by a second do not share a clock.
+            behind = np.int64(0)
             continued = np.int64(subscription.last_timestamp) + 1
         subscription.timestamp_offset = (continued - np.int64(entry.timestamp)) & 0xFFFFFFFF
         if previous >= 0 and source.layer < sources[previous].layer:
             subscription.switched_down = entry.arrival
         subscription.switches += 1
+        subscription.report_at = 0  # receivers learn of the new mapping as soon as it can be told
     slot = subscription.mappings % MAPPINGS
     subscription.map_source[slot] = number
     subscription.map_first[slot] = first_index
     subscription.map_offset[slot] = first_index - np.int64(entry.index)
+    subscription.map_timestamp_offset[slot] = subscription.timestamp_offset
+    subscription.map_start[slot] = entry.timestamp
+    subscription.map_behind[slot] = behind
     subscription.mappings += 1
     subscription.floor = entry.index
     subscription.current = number
@@ -233,6 +242,7 @@ def forward(
         out,
         subscription,
         number,
+        slot,
         entry,
         extension_maps[subscription.transport],
         routing.history.pool,
@@ -241,7 +251,7 @@ def forward(
     )
     if index > subscription.highest:
         subscription.highest = index
-        subscription.last_timestamp = (np.int64(entry.timestamp) + subscription.timestamp_offset) & 0xFFFFFFFF
+        subscription.last_timestamp = forwarded_timestamp(subscription, slot, np.int64(entry.timestamp))
         subscription.last_arrival = entry.arrival
         subscription.last_marker = entry.marker
     subscription.packets += 1

@@ -111,8 +111,11 @@ SUBSCRIPTION = record(
         ("map_source", "<i4", (MAPPINGS,)),
         ("map_first", "<i8", (MAPPINGS,)),  # first index of ours that it made
         ("map_offset", "<i8", (MAPPINGS,)),  # ours = theirs + offset
+        ("map_timestamp_offset", "<u4", (MAPPINGS,)),
+        ("map_start", "<u4", (MAPPINGS,)),  # their timestamp that it began at
+        ("map_behind", "<i8", (MAPPINGS,)),  # ticks by which that lay behind what was sent already
         ("floor", "<i8"),  # their index that the current mapping began at: older ones are not forwarded
-        ("timestamp_offset", "<i8"),  # ours = theirs + offset, modulo 2**32
+        ("timestamp_offset", "<i8"),  # of the current mapping: ours = theirs + offset, modulo 2**32
         ("highest", "<i8"),  # of ours
         ("last_timestamp", "<u4"),  # of ours, of the newest
         ("last_arrival", "<i8"),  # of the packet that became it
