@@ -10,7 +10,15 @@ from visiomedia.congestion.kernels import note_transport_arrival
 from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.history_kernels import find_entry, store
 from visiomedia.routing.rewrite_kernels import compose, forwarded_timestamp
-from visiomedia.routing.tables import BLOCK_ENTRIES, MAPPINGS, SHIFTS, RoutingTables
+from visiomedia.routing.tables import (
+    BLOCK_ENTRIES,
+    MAPPINGS,
+    MAX_LAYERS,
+    SETTLE_NS,
+    SHIFTS,
+    STOPPED_NS,
+    RoutingTables,
+)
 from visiomedia.rtp.kernels import note_reception, restore_rtx
 from visiomedia.rtp.nack_kernels import note_arrival
 from visiomedia.rtp.payload_kernels import describe_payload
@@ -26,9 +34,6 @@ FULL = int(Drop.FULL)
 
 ADVANCE_LIMIT = 2048
 """A repaired packet older than this many behind the newest is of no use to anyone."""
-
-SETTLE_NS = 2_000_000_000
-"""After a layer was lost, a higher one is not taken up for this long."""
 
 RTX_TOKENS = 500
 """Retransmissions a receiver may be owed at once; each forwarded packet earns one."""
@@ -198,7 +203,15 @@ def _switch(
 
 
 @subroutine
-def _takes_over(subscription: Any, number: Integer, source: Any, sources: NDArray[Any], entry: Any) -> bool:
+def is_arriving(source: Any, now: Integer) -> bool:
+    """Whether media has come from a source and has not stopped."""
+    return bool(source.highest >= 0 and now - source.last_arrival < STOPPED_NS)
+
+
+@subroutine
+def _takes_over(
+    subscription: Any, number: Integer, source: Any, sources: NDArray[Any], layers: NDArray[np.int32], entry: Any
+) -> bool:
     """Whether a subscription moves to this source with this packet."""
     current = np.int64(subscription.current)
     if subscription.is_audio != 0:
@@ -209,7 +222,14 @@ def _takes_over(subscription: Any, number: Integer, source: Any, sources: NDArra
     if target == number:
         return True
     if current < 0:
-        return bool(target < 0 or source.layer >= sources[target].layer)
+        if target >= 0:
+            return bool(source.layer >= sources[target].layer)
+        # Nothing was chosen yet: a lower layer is taken only while no higher one arrives.
+        for layer in range(source.layer + 1, MAX_LAYERS):
+            higher = np.int64(layers[layer])
+            if higher >= 0 and is_arriving(sources[higher], np.int64(entry.arrival)):
+                return False
+        return True
     settled = entry.arrival - subscription.switched_down > SETTLE_NS
     return bool(source.layer > sources[current].layer and (settled or subscription.switched_down == 0))
 
@@ -230,7 +250,8 @@ def forward(
     if entry.payload_type != subscription.source_payload_type:
         return False
     if subscription.current != source_row:
-        if not _takes_over(subscription, source_row, source, routing.sources, entry):
+        layers = routing.tracks[subscription.track].layers
+        if not _takes_over(subscription, source_row, source, routing.sources, layers, entry):
             return False
         _switch(subscription, source_row, source, receptions, routing.sources, entry)
     if entry.index < subscription.floor:

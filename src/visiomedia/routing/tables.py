@@ -13,6 +13,12 @@ from visiomedia.jit import record
 from visiomedia.lookup import Lookup, make_lookup
 
 MAX_LAYERS = 4
+STOPPED_NS = 400_000_000
+"""A layer that nothing came from for this long has stopped, where another of its track still arrives."""
+
+SETTLE_NS = 2_000_000_000
+"""After a layer was lost, a higher one is not taken up for this long."""
+
 CNAME_BYTES = 64
 MID_BYTES = 16
 
