@@ -185,7 +185,7 @@ class Endpoint:
             random_.getrandbits(32),
             AUDIO if is_audio else VIDEO,
             48_000 if is_audio else 90_000,
-            random_.randrange(65_000, 65_536),
+            random_.randrange(0x8000),
             random_.getrandbits(32),
             track,
         )
@@ -277,6 +277,14 @@ class VirtualLine:
         command(Operation.SET_PAYLOAD_TYPES, *handle, (), types)
         return endpoint
 
+    def remove(self, endpoint: Endpoint) -> None:
+        """A peer's transport goes; what it publishes and watches must have gone before."""
+        self.commands.append(Operation.SELECT_PATH, *endpoint.handle, (-1,))
+        self.commands.append(Operation.REMOVE_PATH, endpoint.handle.row, 1)
+        number = self.commands.append(Operation.REMOVE_TRANSPORT, *endpoint.handle)
+        self.transports.release(endpoint.handle, number)
+        self.router.forget_transport(endpoint.handle)
+
     # --- turns --------------------------------------------------------------------------------------------------
 
     def turn(self) -> None:
@@ -296,6 +304,7 @@ class VirtualLine:
             _compiled(reset)(self.out)
         self.commands.flush()
         self.router.acknowledged(self.commands.applied)
+        self.transports.acknowledged(self.commands.applied)
         self._take_handed_up()
         if self.arriving or self.commands.waiting:
             self.turn()
