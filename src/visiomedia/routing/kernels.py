@@ -12,6 +12,7 @@ from visiomedia.routing.history_kernels import find_entry, store
 from visiomedia.routing.rewrite_kernels import compose, forwarded_timestamp
 from visiomedia.routing.tables import (
     BLOCK_ENTRIES,
+    HISTORY_BLOCKS,
     MAPPINGS,
     MAX_LAYERS,
     SETTLE_NS,
@@ -33,7 +34,7 @@ MALFORMED = int(Drop.MALFORMED)
 FULL = int(Drop.FULL)
 
 ADVANCE_LIMIT = 2048
-"""A repaired packet older than this many behind the newest is of no use to anyone."""
+"""A repaired packet this many ahead of the newest repairs nothing that was asked for."""
 
 RTX_TOKENS = 500
 """Retransmissions a receiver may be owed at once; each forwarded packet earns one."""
@@ -116,7 +117,9 @@ def receive_media(
         if source.track < 0:
             row.drop = NOT_FORWARDED
             continue
-        if source.highest >= 0 and row.index < source.highest - ADVANCE_LIMIT:
+        blocks = 1 if source.is_audio != 0 else HISTORY_BLOCKS
+        if source.highest >= 0 and row.index <= source.highest - blocks * BLOCK_ENTRIES:
+            # History has given its place to a newer one.
             row.drop = TOO_OLD
             continue
         index = forwarded_index(source, row.index)
