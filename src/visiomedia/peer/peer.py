@@ -118,7 +118,7 @@ class Peer:
         self._version = 0
         self._cname = plane.router.new_cname()
         self._binder = StreamBinder()
-        self._sources: dict[int, Handle] = {}
+        self._sources: dict[int, tuple[Track, Handle]] = {}
         self._negotiated: dict[str, NegotiatedSection] = {}
 
     async def __aenter__(self) -> Self:
@@ -217,8 +217,8 @@ class Peer:
 
     def _end_track(self, transceiver: Transceiver) -> None:
         if transceiver.track is not None:
-            gone = set(transceiver.track.sources.values())
-            self._sources = {ssrc: source for ssrc, source in self._sources.items() if source not in gone}
+            ended = transceiver.track
+            self._sources = {ssrc: bound for ssrc, bound in self._sources.items() if bound[0] is not ended}
             self.plane.router.remove_track(transceiver.track)
             self.plane.wake()
             transceiver.track = None
@@ -362,24 +362,30 @@ class Peer:
 
     def _bind(self, packet: bytes) -> None:
         """An SSRC that nothing has bound: find its section and layer."""
+        router = self.plane.router
         try:
             binding = self._binder.bind(packet)
         except ParseError:
             return
-        if binding is None or binding.ssrc in self._sources:
+        if binding is None:
             return
+        bound = self._sources.get(binding.ssrc)
+        if bound is not None and router.has_source(bound[1]):
+            return  # packets that came before the binding did
         track = self.transceivers[binding.mid].track
         if track is None:
             return
         try:
             if isinstance(binding, MediaBinding):
-                self._sources[binding.ssrc] = self.plane.router.add_source(track, binding.ssrc, binding.layer)
+                source = router.add_source(track, binding.ssrc, binding.layer)
             elif binding.layer in track.sources:
-                self._sources[binding.ssrc] = self.plane.router.add_repair_source(
-                    track, binding.ssrc, track.sources[binding.layer]
-                )
+                source = router.add_repair_source(track, binding.ssrc, track.sources[binding.layer])
+            else:
+                return
         except CapacityError as error:
             logger.warning("an SSRC is not bound: %s", error)
+            return
+        self._sources[binding.ssrc] = (track, source)
         self.plane.wake()
 
     def _handle_rtcp(self, compound: bytes) -> None:
@@ -391,9 +397,9 @@ class Peer:
         for packet in packets:
             if isinstance(packet, Goodbye):
                 for ssrc in packet.ssrcs:
-                    source = self._sources.pop(ssrc, None)
-                    if source is not None:
-                        self.plane.router.remove_source(source)
+                    bound = self._sources.pop(ssrc, None)
+                    if bound is not None:
+                        self.plane.router.remove_source(*bound)
         self.plane.wake()
 
     # --- the end ----------------------------------------------------------------------------------------------------
