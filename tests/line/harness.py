@@ -173,9 +173,9 @@ class Endpoint:
         """Seal a compound; it arrives with the next turn."""
         self.arrive(self.session.protect_rtcp(serialize_compound(packets)))
 
-    def arrive(self, sealed: bytes) -> None:
-        """A datagram arrives with the next turn."""
-        self.line.arriving.append((self, sealed))
+    def arrive(self, sealed: bytes, *, at: int | None = None) -> None:
+        """A datagram arrives with the next turn; ``at``: when the kernel had it, by default now."""
+        self.line.arriving.append((self, sealed, at))
 
     def stream(self, *, is_audio: bool = False, track: Track | None = None) -> Stream:
         """An SSRC that it may send; unknown to the line until ``bind``."""
@@ -241,7 +241,7 @@ class VirtualLine:
         self.router = Router(self.commands, self.tables.routing, entropy=self.random.randbytes)
         self.transports = RowAllocator("transports", capacities.transports)
         self.endpoints: list[Endpoint] = []
-        self.arriving: list[tuple[Endpoint, bytes]] = []
+        self.arriving: list[tuple[Endpoint, bytes, int | None]] = []
         self.sealed: Counter[tuple[int, str, int, int]] = Counter()
         """(endpoint's row, protocol, SSRC, index) of all that was sealed: each is a nonce under one key."""
 
@@ -293,9 +293,10 @@ class VirtualLine:
         _compiled(begin)(self.tables, self.batch, self.out, now)
         room = len(self.batch.rows) - int(self.batch.state[ROWS_USED])
         taken, self.arriving = self.arriving[:room], self.arriving[room:]
-        for endpoint, data in taken:
+        for endpoint, data, at in taken:
             host = address_to_bytes(endpoint.address.host)
-            append_datagram(self.batch, data, arrival=self.now, address=host, port=endpoint.address.port)
+            arrival = self.now if at is None else at
+            append_datagram(self.batch, data, arrival=arrival, address=host, port=endpoint.address.port)
         _compiled(ingest)(self.tables, self.batch, now)
         more = True
         while more:
