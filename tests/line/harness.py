@@ -17,8 +17,9 @@ from visiomedia.clock import NANOSECONDS, ntp_from_unix_ns
 from visiomedia.commands import CommandQueue, Operation
 from visiomedia.engine import Address
 from visiomedia.jit import compile_for
-from visiomedia.line import Capacities, advance, begin, ingest, make_batches, make_tables, reset
+from visiomedia.line import Capacities, Tables, advance, begin, ingest, make_batches, make_tables, reset
 from visiomedia.net.addresses import address_to_bytes, path_command
+from visiomedia.net.tables import PathKind
 from visiomedia.routing.router import Router, Subscription, Track
 from visiomedia.rows import Handle, RowAllocator
 from visiomedia.rtp.extensions import ExtensionKind, parse_extensions, serialize_extensions
@@ -30,6 +31,7 @@ from visiomedia.sdp.attributes import Codec as Format
 from visiomedia.srtp.crypto import SessionKeys, make_session_keys
 from visiomedia.srtp.profiles import ProtectionProfile
 from visiomedia.srtp.session import SrtpSession
+from visiomedia.srtp.tables import Cipher
 
 T = TypeVar("T")
 
@@ -357,3 +359,22 @@ class VirtualLine:
 def sequence_numbers(packets: Iterable[RtpPacket]) -> list[int]:
     """In order of arrival."""
     return [packet.sequence_number for packet in packets]
+
+
+def rows_in_use(tables: Tables) -> dict[str, int]:
+    """Rows of each table that somebody has."""
+    routing, transport = tables.routing, tables.transport
+    return {
+        "transports": int(transport.transports["in_use"].sum()),
+        "paths": int((tables.net.paths["kind"] != PathKind.NONE).sum()),
+        "flows": int(tables.net.flows.state[1]),
+        "keys": int((tables.srtp.sessions["cipher"] != Cipher.NONE).sum()),
+        "sources": int(routing.sources["in_use"].sum()),
+        "tracks": int(routing.tracks["in_use"].sum()),
+        "subscriptions": int(routing.subscriptions["in_use"].sum()),
+        "active sources": int(routing.active_sources[0]),
+        "active subscriptions": int(routing.active_subscriptions[0]),
+        "outgoing SSRCs": int(routing.outgoing.state[1]),
+        "incoming SSRCs": int(transport.ssrcs.state[1]),
+        "held packets": int(transport.held_state[0]),
+    }
