@@ -247,6 +247,33 @@ async def test_a_full_plane_refuses_a_peer_and_takes_the_next_once_there_is_room
             assert len(parsed(third.answer()).media) == 2
 
 
+async def test_a_later_offer_for_which_there_is_no_room_changes_nothing() -> None:
+    async with a_plane(tracks=2) as plane, Peer(plane) as peer:
+        client = ScriptedClient(BOTH[:1])
+        negotiate(peer, client.offer())
+        before, tracks = await rows(plane), peer.tracks
+        client.sections = [*BOTH, video_section("sendonly")]
+        with pytest.raises(CapacityError):
+            peer.receive_offer(client.offer())
+        assert (await rows(plane), peer.tracks, list(peer.transceivers)) == (before, tracks, ["0"])
+        with pytest.raises(InvalidStateError):
+            peer.answer()
+        client.sections = BOTH
+        negotiate(peer, client.offer())
+        assert len(peer.tracks) == 2
+
+
+async def test_an_ssrc_that_finds_no_row_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with a_plane(sources=1) as plane, Peer(plane) as peer:
+        negotiate(peer, ScriptedClient([video_section("sendonly")]).offer())
+        for ssrc in (1, *[2] * 20):
+            hand_up(plane, peer, RtpPacket(96, 1, 2, ssrc, b"x").serialize())
+        assert (await rows(plane))["sources"] == 1
+    assert [record.getMessage() for record in caplog.records if record.name == "visiomedia.peer.peer"] == [
+        "an SSRC is not bound: sources is full: 1 rows"
+    ]
+
+
 async def test_more_layers_than_there_are_rows_for_are_not_all_taken() -> None:
     async with a_plane() as plane, Peer(plane) as peer:
         rids = tuple(f"r{number}" for number in range(12))

@@ -132,6 +132,7 @@ class Peer:
         self._cname = plane.router.new_cname()
         self._binder = StreamBinder()
         self._sources: dict[int, tuple[Track, Handle]] = {}
+        self._refused: set[int] = set()
         self._negotiated: dict[str, NegotiatedSection] = {}
 
     async def __aenter__(self) -> Self:
@@ -190,10 +191,16 @@ class Peer:
                 takes_reduced_size=all(section.reduced_size_rtcp for section in offer.media if section.is_rtp),
                 settings=self._settings,
             )
+        known = set(self.transceivers)
+        try:
+            for section in offer.media:
+                if section.is_rtp and section.kind in ("audio", "video") and not section.is_rejected:
+                    self._receive_section(section)
+        except CapacityError:
+            for mid in self.transceivers.keys() - known:
+                self._end_track(self.transceivers.pop(mid))
+            raise
         self._offer = offer, remote
-        for section in offer.media:
-            if section.is_rtp and section.kind in ("audio", "video") and not section.is_rejected:
-                self._receive_section(section)
         for transceiver in self.transceivers.values():
             present = offer.section(transceiver.mid)
             if present is None or present.is_rejected:
@@ -399,7 +406,9 @@ class Peer:
             else:
                 return
         except CapacityError as error:
-            logger.warning("an SSRC is not bound: %s", error)
+            if binding.ssrc not in self._refused:
+                self._refused.add(binding.ssrc)  # as many as the binder takes
+                logger.warning("an SSRC is not bound: %s", error)
             return
         self._sources[binding.ssrc] = (track, source)
         self.plane.wake()
