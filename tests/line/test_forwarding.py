@@ -16,6 +16,7 @@ from tests.line.harness import (
 )
 from visiomedia.batch import Drop
 from visiomedia.routing.router import Subscription
+from visiomedia.routing.tables import SHIFTS
 from visiomedia.rtp.extensions import ExtensionKind
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.rtp.rtcp import FullIntraRequest, Nack, PictureLoss
@@ -96,6 +97,32 @@ def test_contributors_and_padding_stay_behind_and_padding_only_packets_leave_no_
     assert (first.csrcs, first.padding_length, second.padding_length) == ((), 0, 0)
     assert (second.sequence_number - first.sequence_number) & 0xFFFF == 1
     assert line.drops(Drop.PADDING_ONLY) == 10
+
+
+def test_a_packet_from_before_much_padding_never_takes_anothers_number() -> None:
+    line, publisher, camera, receiver, subscription = call()
+    camera.send_frame(b"a", key=True)
+    *_, late = (publisher.session.protect(camera.make(b"\x00\x01" + name)) for name in (b"1", b"2", b"3"))
+    for _ in range(20):
+        camera.send(b"", padding=255)
+    camera.send_frame(b"b")
+    line.turn()
+    publisher.arrive(late)
+    line.turn()
+    got = receiver.media(subscription)
+    offsets = {packet.payload: (packet.sequence_number - got[0].sequence_number) & 0xFFFF for packet in got}
+    assert sorted(offsets.values()) == [0, 1, 5, 6]
+    assert line.drops(Drop.TOO_OLD) == 1
+    # With few enough of them it is known where a late packet belongs.
+    (late,) = camera.frame(b"c", packets=1)
+    for _ in range(SHIFTS - 1):
+        camera.send(b"", padding=255)
+    camera.send_frame(b"d", packets=1)
+    line.turn()
+    publisher.arrive(late)
+    line.turn()
+    numbers = [(packet.sequence_number - got[0].sequence_number) & 0xFFFF for packet in receiver.media(subscription)]
+    assert numbers[-2:] == [8, 7]
 
 
 def test_a_payload_type_that_was_not_negotiated_goes_no_further() -> None:

@@ -51,6 +51,12 @@ def forwarded_index(source: Any, index: Integer) -> Integer:
 
 
 @subroutine
+def _is_numbered(source: Any, index: Integer) -> bool:
+    """Whether it is still known how many padding-only packets came before this index."""
+    return bool(source.shifts <= SHIFTS or index > source.shift_index[source.shifts % SHIFTS])
+
+
+@subroutine
 def _take_out(source: Any, index: Integer) -> None:
     """A padding-only packet leaves the sequence space, unless something behind it was forwarded already."""
     previous = source.shift_index[(source.shifts - 1) % SHIFTS] if source.shifts > 0 else np.int64(-1)
@@ -118,8 +124,9 @@ def receive_media(
             row.drop = NOT_FORWARDED
             continue
         blocks = 1 if source.is_audio != 0 else HISTORY_BLOCKS
-        if source.highest >= 0 and row.index <= source.highest - blocks * BLOCK_ENTRIES:
-            # History has given its place to a newer one.
+        # History has given its place to a newer one, or its number is not known any more.
+        is_late = source.highest >= 0 and row.index <= source.highest - blocks * BLOCK_ENTRIES
+        if is_late or not _is_numbered(source, np.int64(row.index)):
             row.drop = TOO_OLD
             continue
         index = forwarded_index(source, row.index)
