@@ -30,7 +30,7 @@ from visiomedia.commands import APPLIED, WRITTEN, CommandRing, Operation, make_c
 from visiomedia.congestion.tables import TRANSPORT_ARRIVALS
 from visiomedia.errors import ConfigurationError
 from visiomedia.jit import Integer, subroutine
-from visiomedia.lookup import insert, remove
+from visiomedia.lookup import find, insert, remove
 from visiomedia.net.kernels import add_path, remove_path
 from visiomedia.net.tables import NetTables, make_net_tables
 from visiomedia.routing.command_kernels import (
@@ -44,7 +44,7 @@ from visiomedia.routing.command_kernels import (
 )
 from visiomedia.routing.feedback_kernels import apply_feedback
 from visiomedia.routing.kernels import fan_out, receive_media
-from visiomedia.routing.tables import RoutingTables, make_history, make_routing_tables
+from visiomedia.routing.tables import LARGE_CHUNK, SMALL_CHUNK, RoutingTables, make_history, make_routing_tables
 from visiomedia.routing.timer_kernels import MAX_PAIRS, TIMERS, has_rtcp_room, run_timers
 from visiomedia.rtp.kernels import parse
 from visiomedia.rtp.rtcp_kernels import parse_rtcp
@@ -147,8 +147,9 @@ BATCH_END = 6
 
 def make_tables(capacities: Capacities, cname: bytes) -> Tables:
     """Every table of a line, empty. ``cname``: what our own reports are signed with, at most 64 bytes."""
-    large = capacities.history_mb * 15 // 16 * 16
-    small = capacities.history_mb * 256 // 16
+    history_bytes = capacities.history_mb << 20
+    large = history_bytes * 15 // 16 // LARGE_CHUNK
+    small = history_bytes // 16 // SMALL_CHUNK
     transports, sources = capacities.transports, capacities.sources
     rtp = RtpTables(
         np.zeros(transports, EXTENSION_MAP),
@@ -160,7 +161,7 @@ def make_tables(capacities: Capacities, cname: bytes) -> Tables:
         np.zeros((MAX_PAIRS, 2), np.int64),
         np.frombuffer(cname, np.uint8).copy(),
     )
-    history = make_history(max(large, 1), max(small, 1), 4 * sources)
+    history = make_history(large, small, 4 * sources)
     return Tables(
         make_net_tables(capacities.paths),
         make_transport_tables(transports, sources),
@@ -313,7 +314,8 @@ def _apply(tables: Tables, command: Any, out: PacketBatch) -> None:
         release_held(tables.transport, command.values[0], command.values[1])
     elif operation == REMOVE_SOURCE:
         source = routing.sources[row]
-        if remove_source(routing, command):
+        is_its_own = find(tables.transport.ssrcs, source.transport, source.ssrc, 0) == row
+        if remove_source(routing, command) and is_its_own:
             remove(tables.transport.ssrcs, source.transport, source.ssrc, 0)
     elif operation == SUBSCRIBE:
         subscribe(routing, command)

@@ -250,9 +250,12 @@ class Plane:
         start = self.clock.monotonic_ns()
         while state[1] < state[0]:
             record = ring[state[1] % len(ring)]
-            self._dispatch(record)
-            shares[record.flow] -= 1
-            state[1] += 1
+            try:
+                self._dispatch(record)
+            finally:
+                # Whatever became of it, it is not handed up again.
+                shares[record.flow] -= 1
+                state[1] += 1
             if self.clock.monotonic_ns() - start > DRAIN_NS:
                 assert self._loop is not None, "rows come up from a turn"
                 self._drain_is_due = True

@@ -85,11 +85,23 @@ def test_source_beyond_its_share_evicts_its_own_oldest_and_nobody_elses() -> Non
     keep(history, quiet, 1, b"quiet")
     packets = 2 * HISTORY_BYTES // 1000
     for index in range(packets):
-        assert keep(history, flooding, index, bytes(1000)) >= 0
+        assert keep(history, flooding, index, bytes(1000), now=index) >= 0
     assert flooding.chunks * LARGE_CHUNK <= HISTORY_BYTES
     assert find_entry(history, flooding, 0) == -1
     assert find_entry(history, flooding, packets - 1) >= 0
     assert payload_of(history, find_entry(history, quiet, 1)) == b"quiet"
+
+
+def test_what_this_turn_has_still_to_forward_is_not_given_back() -> None:
+    history = make_history(1, 1, 16)
+    source = make_source()
+    fits = LARGE_CHUNK // 1000
+    for index in range(fits):
+        assert keep(history, source, index, bytes(1000), now=7) >= 0
+    assert keep(history, source, fits, bytes(1000), now=7) == -1
+    assert find_entry(history, source, 0) >= 0
+    assert keep(history, source, fits, bytes(1000), now=8) >= 0
+    assert find_entry(history, source, 0) == -1
 
 
 def test_entry_in_a_chunk_given_back_is_not_found_though_its_slot_is_unchanged() -> None:

@@ -29,7 +29,7 @@ def compose_one(
     subscription = np.zeros(1, SUBSCRIPTION)[0]
     subscription.ssrc, subscription.rtx_ssrc = 0x01020304, 0x0A0B0C0D
     subscription.payload_type, subscription.rtx_payload_type = 96, 97
-    subscription.timestamp_offset = 0x20
+    subscription.map_timestamp_offset[2] = 0x20
     subscription.transport = 5
     subscription.mid_length = len(mid)
     subscription.mid[: len(mid)] = np.frombuffer(mid, np.uint8)
@@ -38,7 +38,7 @@ def compose_one(
         extension_map.id_of_kind[kind] = identifier
     extension_map.takes_mixed = mixed
     out = np.zeros(1, OUT_ROW)[0]
-    compose(out, subscription, 7, entry, extension_map, pool, 0x1_F00D, repair)
+    compose(out, subscription, 7, 2, entry, extension_map, pool, 0x1_F00D, repair)
     return out
 
 

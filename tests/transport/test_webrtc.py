@@ -211,7 +211,20 @@ def test_a_client_that_was_refused_says_hello_once_there_is_a_place() -> None:
     assert call.transport.counters["handshake_refused"] >= 1
     assert state_of(call) is TransportState.CONNECTING
     limiter.release("198.51.100.99")
-    call.pass_time(2.5)
+    call.pass_time(0.6)
+    call.talk()
+    assert state_of(call) is TransportState.CONNECTED
+    assert limiter.in_progress == 0
+
+
+def test_dtls_before_a_clients_hello_takes_no_place_of_the_limiter() -> None:
+    limiter = HandshakeLimiter()
+    call = Call.open(limiter=limiter, role=DtlsRole.CLIENT)
+    call.describe()
+    call.check(nominate=False)
+    call.transport.receive_datagram(bytes([22, 254, 253]) + bytes(10), WIFI, call.now)
+    assert call.transport.dtls_counters["before_start"] == 1
+    assert limiter.in_progress == 0
     call.check()
     call.talk()
     assert state_of(call) is TransportState.CONNECTED

@@ -25,7 +25,6 @@ class ReceivingSection:
     """Lowest layer first; empty without simulcast."""
     declared: dict[int, int | None] = field(default_factory=dict)
     """SSRCs from ``a=ssrc``; for a repair stream the SSRC it repairs."""
-    bound: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,17 +48,16 @@ class RepairBinding:
 class StreamBinder:
     """Binds SSRCs to sections. ``bind`` is asked about each packet of an SSRC that the plane does not know."""
 
-    __slots__ = ("_kind_of_id", "_sections")
+    __slots__ = ("_bindings", "_kind_of_id", "_sections")
 
     def __init__(self) -> None:
+        self._bindings: dict[int, MediaBinding | RepairBinding] = {}
         self._sections: dict[str, ReceivingSection] = {}
         self._kind_of_id: dict[int, ExtensionKind] = {}
 
     def update(self, sections: dict[str, ReceivingSection], kind_of_id: dict[int, ExtensionKind]) -> None:
-        """A negotiation has ended: what the peer may send now. What was bound stays bound."""
-        for mid, section in sections.items():
-            if mid in self._sections:
-                section.bound = self._sections[mid].bound
+        """A negotiation has ended: what the peer may send now. What was bound stays bound, also to a section that
+        pauses: its sender does not say again what it said at the start."""
         self._sections = sections
         self._kind_of_id = kind_of_id
 
@@ -71,13 +69,22 @@ class StreamBinder:
             kind = self._kind_of_id.get(identifier)
             if kind in (ExtensionKind.MID, ExtensionKind.RID, ExtensionKind.REPAIRED_RID):
                 values[kind] = value.decode("ascii", "replace")
-        section = self._section_of(packet.ssrc, packet.payload_type, values.get(ExtensionKind.MID))
-        if section is None or section.bound >= MAX_SSRCS:
+        mid = values.get(ExtensionKind.MID)
+        remembered = self._bindings.get(packet.ssrc)
+        if remembered is not None and mid in (None, remembered.mid) and not values.keys() - {ExtensionKind.MID}:
+            # RFC 8843 section 9.2: what an SSRC was mapped to comes before payload types.
+            return remembered if remembered.mid in self._sections else None
+        section = self._section_of(packet.ssrc, packet.payload_type, mid)
+        binding = None if section is None else self._layer_of(section, packet.ssrc, packet.payload_type, values)
+        if binding is None:
             return None
-        binding = self._layer_of(section, packet.ssrc, packet.payload_type, values)
-        if binding is not None:
-            section.bound += 1
+        if packet.ssrc not in self._bindings and self._count(binding.mid) >= MAX_SSRCS:
+            return None
+        self._bindings[packet.ssrc] = binding
         return binding
+
+    def _count(self, mid: str) -> int:
+        return sum(binding.mid == mid for binding in self._bindings.values())
 
     def _section_of(self, ssrc: int, payload_type: int, mid: str | None) -> ReceivingSection | None:
         if mid is not None:

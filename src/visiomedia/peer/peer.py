@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from visiomedia.errors import (
     CapacityError,
@@ -21,6 +21,7 @@ from visiomedia.peer.binding import MediaBinding, ReceivingSection, StreamBinder
 from visiomedia.peer.driver import TransportDriver
 from visiomedia.plane import Plane
 from visiomedia.routing.router import Subscription, Track
+from visiomedia.routing.tables import MAX_LAYERS
 from visiomedia.rows import Handle
 from visiomedia.rtp.extensions import KIND_BY_URI, ExtensionKind
 from visiomedia.rtp.payload.codec import codec_from_name
@@ -66,8 +67,12 @@ class Transceiver:
         """Forward a track to the peer by this section, from the next answer on.
 
         ``stream_id``: tracks with one are played together; by default those of one publisher are.
-        Raises InvalidStateError where another is sent here already.
+        Raises InvalidStateError where another is sent here already, or the peer has ended.
         """
+        if self._peer.closed.done():
+            raise InvalidStateError("the peer has ended")
+        if self.outgoing is not None and self.outgoing.is_closed:
+            self.stop()
         if self.outgoing is not None:
             raise InvalidStateError(f"section {self.mid!r} sends a track already")
         router, transport = self._peer.plane.router, self._peer.transport
@@ -86,6 +91,14 @@ class Transceiver:
             self._peer.plane.router.unsubscribe(self.subscription)
             self._peer.plane.wake()
         self.outgoing = self.stream = self.subscription = None
+
+
+class _RemoteTransport(NamedTuple):
+    """What an offer says of its side of the transport, and which DTLS role that leaves us."""
+
+    credentials: Credentials
+    role: DtlsRole
+    fingerprints: tuple[Fingerprint, ...]
 
 
 class Peer:
@@ -113,12 +126,13 @@ class Peer:
         self._settings = settings
         self._on_closed = on_closed
         self._driver: TransportDriver | None = None
-        self._offer: SessionDescription | None = None
-        self._remote: Credentials | None = None
+        self._offer: tuple[SessionDescription, _RemoteTransport] | None = None
+        self._remote: _RemoteTransport | None = None
         self._version = 0
         self._cname = plane.router.new_cname()
         self._binder = StreamBinder()
-        self._sources: dict[int, Handle] = {}
+        self._sources: dict[int, tuple[Track, Handle]] = {}
+        self._refused: set[int] = set()
         self._negotiated: dict[str, NegotiatedSection] = {}
 
     async def __aenter__(self) -> Self:
@@ -148,7 +162,7 @@ class Peer:
 
         Raises:
             ParseError: it is no session description.
-            NegotiationError: it lacks what a transport needs.
+            NegotiationError: it lacks what a transport needs, or wants another transport than before.
             CapacityError: the plane is full.
         """
         if self.closed.done():
@@ -167,7 +181,7 @@ class Peer:
             raise
 
     def _receive_offer(self, offer: SessionDescription) -> list[Transceiver]:
-        self._check_transport(offer)
+        remote = self._remote_transport(offer)
         if self._driver is None:
             self._driver = TransportDriver(
                 self.plane,
@@ -177,10 +191,16 @@ class Peer:
                 takes_reduced_size=all(section.reduced_size_rtcp for section in offer.media if section.is_rtp),
                 settings=self._settings,
             )
-        self._offer = offer
-        for section in offer.media:
-            if section.is_rtp and section.kind in ("audio", "video") and not section.is_rejected:
-                self._receive_section(section)
+        known = set(self.transceivers)
+        try:
+            for section in offer.media:
+                if section.is_rtp and section.kind in ("audio", "video") and not section.is_rejected:
+                    self._receive_section(section)
+        except CapacityError:
+            for mid in self.transceivers.keys() - known:
+                self._end_track(self.transceivers.pop(mid))
+            raise
+        self._offer = offer, remote
         for transceiver in self.transceivers.values():
             present = offer.section(transceiver.mid)
             if present is None or present.is_rejected:
@@ -188,8 +208,7 @@ class Peer:
                 transceiver.stop()
         return [self.transceivers[section.mid] for section in offer.media if section.mid in self.transceivers]
 
-    @staticmethod
-    def _check_transport(offer: SessionDescription) -> None:
+    def _remote_transport(self, offer: SessionDescription) -> _RemoteTransport:
         live = [section for section in offer.media if not section.is_rejected]
         if not live:
             raise NegotiationError("the offer has no section to accept")
@@ -201,6 +220,17 @@ class Peer:
             raise NegotiationError("the offer lacks ICE credentials (a=ice-ufrag, a=ice-pwd)")
         if not transport.fingerprints:
             raise NegotiationError("the offer lacks a certificate's fingerprint (a=fingerprint)")
+        try:
+            credentials = Credentials(transport.ice_ufrag, transport.ice_password)
+            fingerprints = tuple(Fingerprint.parse(value) for value in transport.fingerprints)
+        except (ParseError, ConfigurationError) as error:
+            raise NegotiationError(f"the offer's transport: {error}") from error
+        role = DtlsRole.CLIENT if offered_setup(offer) is Setup.PASSIVE else DtlsRole.SERVER
+        before = self._remote
+        if before is not None and (before.role is not role or set(before.fingerprints) != set(fingerprints)):
+            # RFC 8842 section 4: it would be another DTLS association.
+            raise NegotiationError("another certificate or DTLS role needs a new transport")
+        return _RemoteTransport(credentials, role, fingerprints)
 
     def _receive_section(self, section: MediaDescription) -> None:
         transceiver = self.transceivers.get(section.mid)
@@ -217,8 +247,8 @@ class Peer:
 
     def _end_track(self, transceiver: Transceiver) -> None:
         if transceiver.track is not None:
-            gone = set(transceiver.track.sources.values())
-            self._sources = {ssrc: source for ssrc, source in self._sources.items() if source not in gone}
+            ended = transceiver.track
+            self._sources = {ssrc: bound for ssrc, bound in self._sources.items() if bound[0] is not ended}
             self.plane.router.remove_track(transceiver.track)
             self.plane.wake()
             transceiver.track = None
@@ -231,26 +261,19 @@ class Peer:
         if self._offer is None or self._driver is None:
             raise InvalidStateError("there is no offer to answer")
         with self._ends_without_a_description():
-            return self._answer(self._offer, self._driver)
+            return self._answer(*self._offer, self._driver)
 
-    def _answer(self, offer: SessionDescription, driver: TransportDriver) -> str:
+    def _answer(self, offer: SessionDescription, remote: _RemoteTransport, driver: TransportDriver) -> str:
         now = self.plane.clock.monotonic()
-        live = next(section for section in offer.media if not section.is_rejected)
-        try:
-            remote = Credentials(live.transport.ice_ufrag or "", live.transport.ice_password or "")
-            fingerprints = tuple(Fingerprint.parse(value) for value in live.transport.fingerprints)
-        except (ParseError, ConfigurationError) as error:
-            raise NegotiationError(f"the offer's transport: {error}") from error
-        if self._remote is not None and remote != self._remote:
-            driver.restart_ice(remote)
+        if self._remote is not None and remote.credentials != self._remote.credentials:
+            driver.restart_ice(remote.credentials)
         answer = create_answer(offer, self._local_transport(), self._plans(), self._capabilities)
         for section, offered in zip(answer.media, offer.media, strict=True):
             if section.is_rtp:
                 self._negotiated[section.mid] = negotiated(section, offered)
         self._offer = None
         self._settle()
-        role = DtlsRole.CLIENT if offered_setup(offer) is Setup.PASSIVE else DtlsRole.SERVER
-        driver.set_remote(remote, role, fingerprints, now)
+        driver.set_remote(remote.credentials, remote.role, remote.fingerprints, now)
         self._remote = remote
         if self.connected.done():
             self._subscribe()
@@ -317,7 +340,7 @@ class Peer:
                     mid=section.mid,
                     payload_types=frozenset({section.codec.payload_type}),
                     repair_payload_types=frozenset({section.rtx.payload_type} if section.rtx else ()),
-                    rids=section.rids,
+                    rids=section.rids[:MAX_LAYERS],
                     declared=dict(section.ssrcs),
                 )
         sent = {int(kind): identifier for identifier, kind in kinds.items()}
@@ -362,24 +385,32 @@ class Peer:
 
     def _bind(self, packet: bytes) -> None:
         """An SSRC that nothing has bound: find its section and layer."""
+        router = self.plane.router
         try:
             binding = self._binder.bind(packet)
         except ParseError:
             return
-        if binding is None or binding.ssrc in self._sources:
+        if binding is None:
             return
+        bound = self._sources.get(binding.ssrc)
+        if bound is not None and router.has_source(bound[1]):
+            return  # packets that came before the binding did
         track = self.transceivers[binding.mid].track
         if track is None:
             return
         try:
             if isinstance(binding, MediaBinding):
-                self._sources[binding.ssrc] = self.plane.router.add_source(track, binding.ssrc, binding.layer)
+                source = router.add_source(track, binding.ssrc, binding.layer)
             elif binding.layer in track.sources:
-                self._sources[binding.ssrc] = self.plane.router.add_repair_source(
-                    track, binding.ssrc, track.sources[binding.layer]
-                )
+                source = router.add_repair_source(track, binding.ssrc, track.sources[binding.layer])
+            else:
+                return
         except CapacityError as error:
-            logger.warning("an SSRC is not bound: %s", error)
+            if binding.ssrc not in self._refused:
+                self._refused.add(binding.ssrc)  # as many as the binder takes
+                logger.warning("an SSRC is not bound: %s", error)
+            return
+        self._sources[binding.ssrc] = (track, source)
         self.plane.wake()
 
     def _handle_rtcp(self, compound: bytes) -> None:
@@ -391,9 +422,9 @@ class Peer:
         for packet in packets:
             if isinstance(packet, Goodbye):
                 for ssrc in packet.ssrcs:
-                    source = self._sources.pop(ssrc, None)
-                    if source is not None:
-                        self.plane.router.remove_source(source)
+                    bound = self._sources.pop(ssrc, None)
+                    if bound is not None:
+                        self.plane.router.remove_source(*bound)
         self.plane.wake()
 
     # --- the end ----------------------------------------------------------------------------------------------------

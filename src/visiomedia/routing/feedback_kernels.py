@@ -118,7 +118,7 @@ def resend(
     entry = routing.history.entries[place // BLOCK_ENTRIES, place % BLOCK_ENTRIES]
     extension_map = extension_maps[subscription.transport]
     pool = routing.history.pool
-    compose(out, subscription, number, entry, extension_map, pool, index, np.int64(subscription.rtx_next))
+    compose(out, subscription, number, slot, entry, extension_map, pool, index, np.int64(subscription.rtx_next))
     subscription.rtx_next += 1
     subscription.rtx_tokens -= 1
     subscription.resent_index[recent] = index

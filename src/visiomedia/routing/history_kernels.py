@@ -58,11 +58,16 @@ def _give_back_oldest(history: History, source: Any) -> None:
 
 
 @subroutine
-def _take_chunk(history: History, source: Any) -> Integer:
-    """A chunk that becomes the source's newest; its own oldest where the pool or its share is used up; -1 if none."""
+def _take_chunk(history: History, source: Any, now: Integer) -> Integer:
+    """A chunk that becomes the source's newest; its own oldest where the pool or its share is used up; -1 if none.
+
+    What was written this turn is still to be forwarded from there: it is not given away.
+    """
     size = SMALL_CHUNK if source.is_audio != 0 else LARGE_CHUNK
     stack = history.free_small if source.is_audio != 0 else history.free_large
     if source.chunks > 0 and (stack[0] == 0 or np.int64(source.chunks) * size >= HISTORY_BYTES):
+        if history.chunks[source.oldest_chunk].last_write == now:
+            return -1
         _give_back_oldest(history, source)
     if stack[0] == 0:
         return -1
@@ -122,7 +127,7 @@ def store(history: History, source: Any, index: Integer, row: Any, arena: NDArra
     needed = extensions + length
     chunk = source.newest_chunk
     if chunk < 0 or history.chunks[chunk].filled + needed > _chunk_size(history, chunk):
-        chunk = _take_chunk(history, source)
+        chunk = _take_chunk(history, source, now)
         if chunk < 0 or needed > _chunk_size(history, chunk):
             return -1
     place = _place(history, source, index, True)

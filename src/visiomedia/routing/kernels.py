@@ -9,8 +9,17 @@ from visiomedia.batch import ROWS_USED, Drop, PacketBatch, RowKind
 from visiomedia.congestion.kernels import note_transport_arrival
 from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.history_kernels import find_entry, store
-from visiomedia.routing.rewrite_kernels import compose
-from visiomedia.routing.tables import BLOCK_ENTRIES, MAPPINGS, SHIFTS, RoutingTables
+from visiomedia.routing.rewrite_kernels import compose, forwarded_timestamp
+from visiomedia.routing.tables import (
+    BLOCK_ENTRIES,
+    HISTORY_BLOCKS,
+    MAPPINGS,
+    MAX_LAYERS,
+    SETTLE_NS,
+    SHIFTS,
+    STOPPED_NS,
+    RoutingTables,
+)
 from visiomedia.rtp.kernels import note_reception, restore_rtx
 from visiomedia.rtp.nack_kernels import note_arrival
 from visiomedia.rtp.payload_kernels import describe_payload
@@ -25,10 +34,7 @@ MALFORMED = int(Drop.MALFORMED)
 FULL = int(Drop.FULL)
 
 ADVANCE_LIMIT = 2048
-"""A repaired packet older than this many behind the newest is of no use to anyone."""
-
-SETTLE_NS = 2_000_000_000
-"""After a layer was lost, a higher one is not taken up for this long."""
+"""A repaired packet this many ahead of the newest repairs nothing that was asked for."""
 
 RTX_TOKENS = 500
 """Retransmissions a receiver may be owed at once; each forwarded packet earns one."""
@@ -42,6 +48,12 @@ def forwarded_index(source: Any, index: Integer) -> Integer:
     while shift > oldest and index <= source.shift_index[(shift - 1) % SHIFTS]:
         shift -= 1
     return index - shift
+
+
+@subroutine
+def _is_numbered(source: Any, index: Integer) -> bool:
+    """Whether it is still known how many padding-only packets came before this index."""
+    return bool(source.shifts <= SHIFTS or index > source.shift_index[source.shifts % SHIFTS])
 
 
 @subroutine
@@ -111,7 +123,10 @@ def receive_media(
         if source.track < 0:
             row.drop = NOT_FORWARDED
             continue
-        if source.highest >= 0 and row.index < source.highest - ADVANCE_LIMIT:
+        blocks = 1 if source.is_audio != 0 else HISTORY_BLOCKS
+        # History has given its place to a newer one, or its number is not known any more.
+        is_late = source.highest >= 0 and row.index <= source.highest - blocks * BLOCK_ENTRIES
+        if is_late or not _is_numbered(source, np.int64(row.index)):
             row.drop = TOO_OLD
             continue
         index = forwarded_index(source, row.index)
@@ -154,6 +169,7 @@ def _switch(
     """Continue the subscription's numbers and time with another source from this packet on."""
     clock_rate = np.int64(subscription.clock_rate)
     previous = np.int64(subscription.current)
+    behind = np.int64(0)
     if subscription.mappings == 0:
         first_index = np.int64(subscription.highest) + 1
     else:
@@ -172,15 +188,23 @@ def _switch(
             continued = np.int64(subscription.last_timestamp) + elapsed * clock_rate // 1_000_000_000
         ahead = np.int64(np.int32(np.uint32(continued & 0xFFFFFFFF) - np.uint32(subscription.last_timestamp)))
         if ahead <= 0:
+            behind = 1 - ahead
+        if behind > clock_rate:
+            # Layers whose reports disagree by a second do not share a clock.
+            behind = np.int64(0)
             continued = np.int64(subscription.last_timestamp) + 1
         subscription.timestamp_offset = (continued - np.int64(entry.timestamp)) & 0xFFFFFFFF
         if previous >= 0 and source.layer < sources[previous].layer:
             subscription.switched_down = entry.arrival
         subscription.switches += 1
+        subscription.report_at = 0  # receivers learn of the new mapping as soon as it can be told
     slot = subscription.mappings % MAPPINGS
     subscription.map_source[slot] = number
     subscription.map_first[slot] = first_index
     subscription.map_offset[slot] = first_index - np.int64(entry.index)
+    subscription.map_timestamp_offset[slot] = subscription.timestamp_offset
+    subscription.map_start[slot] = entry.timestamp
+    subscription.map_behind[slot] = behind
     subscription.mappings += 1
     subscription.floor = entry.index
     subscription.current = number
@@ -189,7 +213,15 @@ def _switch(
 
 
 @subroutine
-def _takes_over(subscription: Any, number: Integer, source: Any, sources: NDArray[Any], entry: Any) -> bool:
+def is_arriving(source: Any, now: Integer) -> bool:
+    """Whether media has come from a source and has not stopped."""
+    return bool(source.highest >= 0 and now - source.last_arrival < STOPPED_NS)
+
+
+@subroutine
+def _takes_over(
+    subscription: Any, number: Integer, source: Any, sources: NDArray[Any], layers: NDArray[np.int32], entry: Any
+) -> bool:
     """Whether a subscription moves to this source with this packet."""
     current = np.int64(subscription.current)
     if subscription.is_audio != 0:
@@ -200,7 +232,14 @@ def _takes_over(subscription: Any, number: Integer, source: Any, sources: NDArra
     if target == number:
         return True
     if current < 0:
-        return bool(target < 0 or source.layer >= sources[target].layer)
+        if target >= 0:
+            return bool(source.layer >= sources[target].layer)
+        # Nothing was chosen yet: a lower layer is taken only while no higher one arrives.
+        for layer in range(source.layer + 1, MAX_LAYERS):
+            higher = np.int64(layers[layer])
+            if higher >= 0 and is_arriving(sources[higher], np.int64(entry.arrival)):
+                return False
+        return True
     settled = entry.arrival - subscription.switched_down > SETTLE_NS
     return bool(source.layer > sources[current].layer and (settled or subscription.switched_down == 0))
 
@@ -221,7 +260,8 @@ def forward(
     if entry.payload_type != subscription.source_payload_type:
         return False
     if subscription.current != source_row:
-        if not _takes_over(subscription, source_row, source, routing.sources, entry):
+        layers = routing.tracks[subscription.track].layers
+        if not _takes_over(subscription, source_row, source, routing.sources, layers, entry):
             return False
         _switch(subscription, source_row, source, receptions, routing.sources, entry)
     if entry.index < subscription.floor:
@@ -233,6 +273,7 @@ def forward(
         out,
         subscription,
         number,
+        slot,
         entry,
         extension_maps[subscription.transport],
         routing.history.pool,
@@ -241,7 +282,7 @@ def forward(
     )
     if index > subscription.highest:
         subscription.highest = index
-        subscription.last_timestamp = (np.int64(entry.timestamp) + subscription.timestamp_offset) & 0xFFFFFFFF
+        subscription.last_timestamp = forwarded_timestamp(subscription, slot, np.int64(entry.timestamp))
         subscription.last_arrival = entry.arrival
         subscription.last_marker = entry.marker
     subscription.packets += 1

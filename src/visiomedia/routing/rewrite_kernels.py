@@ -17,10 +17,27 @@ ROOM_BEHIND_EXTENSIONS = 8
 
 
 @subroutine
+def forwarded_timestamp(subscription: Any, slot: Integer, timestamp: Integer) -> Integer:
+    """A source's timestamp in the subscription's time, by one of its mappings; the same whenever it is asked.
+
+    A mapping that began behind what was sent already keeps its true offset, so that sender reports stay right: only
+    the first frames, which would run back, follow each other at a 256th of their distance until time has caught up.
+    """
+    true = np.int64(timestamp) + np.int64(subscription.map_timestamp_offset[slot])
+    behind = np.int64(subscription.map_behind[slot])
+    if behind > 0:
+        since = np.int64(np.int32(np.uint32(timestamp & 0xFFFFFFFF) - np.uint32(subscription.map_start[slot])))
+        if 0 <= since <= behind + (behind >> 8):
+            true += behind - since + (since >> 8)
+    return true & 0xFFFFFFFF
+
+
+@subroutine
 def compose(
     out: Any,
     subscription: Any,
     number: Integer,
+    slot: Integer,
     entry: Any,
     extension_map: Any,
     pool: NDArray[np.uint8],
@@ -29,14 +46,15 @@ def compose(
 ) -> None:
     """Make an out row of a packet in history for one subscription.
 
-    ``index`` is the packet's own in the subscription's numbers. With ``repair_index`` >= 0 the row is its
-    retransmission (RFC 4588 section 4): that index in the RTX stream, the original sequence number before the payload.
+    ``slot`` is the mapping that it came by, ``index`` its own in the subscription's numbers. With ``repair_index`` >= 0
+    the row is its retransmission (RFC 4588 section 4): that index in the RTX stream, the original sequence number
+    before the payload.
     """
     is_repair = repair_index >= 0
     sealed_index = repair_index if is_repair else index
     payload_type = np.int64(subscription.rtx_payload_type if is_repair else subscription.payload_type)
     ssrc = np.int64(subscription.rtx_ssrc if is_repair else subscription.ssrc)
-    timestamp = (np.int64(entry.timestamp) + subscription.timestamp_offset) & 0xFFFFFFFF
+    timestamp = forwarded_timestamp(subscription, slot, np.int64(entry.timestamp))
     out.kind = RTP
     out.drop = 0
     out.is_audio = subscription.is_audio

@@ -103,9 +103,8 @@ class Router:
         if track.is_closed:
             raise InvalidStateError("the track is closed")
         assert 0 <= layer < MAX_LAYERS, "layers are bounded by negotiation"
-        previous = track.sources.pop(layer, None)
-        if previous is not None:
-            self._remove_layer(track, previous)
+        if layer in track.sources:
+            self.remove_source(track, track.sources[layer])
         handle = self._sources.allocate()
         values = (
             track.transport.row,
@@ -121,22 +120,38 @@ class Router:
         return handle
 
     def add_repair_source(self, track: Track, ssrc: int, repairs: Handle) -> Handle:
-        """Bind a retransmission stream's SSRC (RFC 4588); ``repairs`` is the source of the track that it repairs."""
+        """Bind a retransmission stream's SSRC (RFC 4588); ``repairs`` is the source of the track that it repairs.
+
+        Raises InvalidStateError where that source is gone, CapacityError.
+        """
+        if repairs not in track.sources.values():
+            raise InvalidStateError("the source to be repaired is gone")
         handle = self._sources.allocate()
         values = (track.transport.row, ssrc, -1, 0, repairs.row, track.format.clock_rate, int(track.is_audio))
         self._commands.append(Operation.ADD_SOURCE, *handle, values)
         track.repairs.setdefault(repairs, []).append(handle)
         return handle
 
-    def remove_source(self, source: Handle) -> None:
-        """Let go of an SSRC. Harmless when it is gone."""
+    def remove_source(self, track: Track, source: Handle) -> None:
+        """Let go of an SSRC of a track, and of those that repair it. Harmless when it is gone."""
+        for layer, bound in track.sources.items():
+            if bound == source:
+                del track.sources[layer]
+                break
+        for repair in track.repairs.pop(source, []):
+            self._release_source(repair)
+        for repairs in track.repairs.values():
+            if source in repairs:
+                repairs.remove(source)
+        self._release_source(source)
+
+    def has_source(self, source: Handle) -> bool:
+        """Whether an SSRC is still bound."""
+        return self._sources.is_current(source)
+
+    def _release_source(self, source: Handle) -> None:
         if self._sources.is_current(source):
             self._sources.release(source, self._commands.append(Operation.REMOVE_SOURCE, *source))
-
-    def _remove_layer(self, track: Track, source: Handle) -> None:
-        for repair in track.repairs.pop(source, []):
-            self.remove_source(repair)
-        self.remove_source(source)
 
     def new_cname(self) -> str:
         """A short persistent name of one participant (RFC 7022 section 4.2: 96 random bits)."""
@@ -149,9 +164,8 @@ class Router:
         track.is_closed = True
         for subscription in list(track.subscriptions):
             self.unsubscribe(subscription)
-        for source in track.sources.values():
-            self._remove_layer(track, source)
-        track.sources.clear()
+        for source in list(track.sources.values()):
+            self.remove_source(track, source)
         self._tracks.release(track.handle, self._commands.append(Operation.REMOVE_TRACK, *track.handle))
         for callback in track.on_closed:
             callback()

@@ -13,6 +13,12 @@ from visiomedia.jit import record
 from visiomedia.lookup import Lookup, make_lookup
 
 MAX_LAYERS = 4
+STOPPED_NS = 400_000_000
+"""A layer that nothing came from for this long has stopped, where another of its track still arrives."""
+
+SETTLE_NS = 2_000_000_000
+"""After a layer was lost, a higher one is not taken up for this long."""
+
 CNAME_BYTES = 64
 MID_BYTES = 16
 
@@ -111,8 +117,11 @@ SUBSCRIPTION = record(
         ("map_source", "<i4", (MAPPINGS,)),
         ("map_first", "<i8", (MAPPINGS,)),  # first index of ours that it made
         ("map_offset", "<i8", (MAPPINGS,)),  # ours = theirs + offset
+        ("map_timestamp_offset", "<u4", (MAPPINGS,)),
+        ("map_start", "<u4", (MAPPINGS,)),  # their timestamp that it began at
+        ("map_behind", "<i8", (MAPPINGS,)),  # ticks by which that lay behind what was sent already
         ("floor", "<i8"),  # their index that the current mapping began at: older ones are not forwarded
-        ("timestamp_offset", "<i8"),  # ours = theirs + offset, modulo 2**32
+        ("timestamp_offset", "<i8"),  # of the current mapping: ours = theirs + offset, modulo 2**32
         ("highest", "<i8"),  # of ours
         ("last_timestamp", "<u4"),  # of ours, of the newest
         ("last_arrival", "<i8"),  # of the packet that became it

@@ -9,7 +9,8 @@ from visiomedia.batch import BYTES_USED, MAX_EXPANSION, ROWS_USED, OutKind, Pack
 from visiomedia.congestion.kernels import write_transport_feedback
 from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.history_kernels import expire
-from visiomedia.routing.tables import MAX_LAYERS, REPORTS, RoutingTables
+from visiomedia.routing.kernels import is_arriving
+from visiomedia.routing.tables import MAX_LAYERS, REPORTS, SETTLE_NS, RoutingTables
 from visiomedia.rtp.nack_kernels import collect_nacks, next_nack
 from visiomedia.rtp.rtcp_kernels import (
     write_nack,
@@ -26,9 +27,6 @@ RTCP_ROOM = 1200
 
 SCAN_NS = 10_000_000
 LAYER_NS = 50_000_000
-STOPPED_NS = 400_000_000
-"""A layer that nothing came from for this long has stopped, where another of its track still arrives."""
-
 KEY_FRAME_RETRY_NS = 250_000_000
 REPORT_NS = 1_000_000_000
 EXPIRE_NS = 100_000_000
@@ -79,7 +77,10 @@ def _begin_feedback(out: PacketBatch, transport: Any) -> Integer:
 
 @subroutine
 def select_layers(routing: RoutingTables, now: Integer) -> None:
-    """Give each waiting subscription the highest layer that arrives, and one whose layer stopped another."""
+    """Give each waiting subscription the highest layer that arrives, and one whose layer stopped another.
+
+    One that has less than arrives is offered more, though not soon after it lost that: its key frame may have been.
+    """
     for position in range(1, routing.active_subscriptions[0] + 1):
         subscription = routing.subscriptions[routing.active_subscriptions[position]]
         if subscription.is_audio != 0:
@@ -88,19 +89,19 @@ def select_layers(routing: RoutingTables, now: Integer) -> None:
         best = np.int64(-1)
         for layer in range(MAX_LAYERS - 1, -1, -1):
             candidate = np.int64(track.layers[layer])
-            if candidate >= 0:
-                source = routing.sources[candidate]
-                if source.highest >= 0 and now - source.last_arrival < STOPPED_NS:
-                    best = candidate
-                    break
+            if candidate >= 0 and is_arriving(routing.sources[candidate], now):
+                best = candidate
+                break
         current = np.int64(subscription.current)
         if current < 0:
             subscription.target = best
         else:
             source = routing.sources[current]
-            alive = source.in_use != 0 and now - source.last_arrival < STOPPED_NS
+            alive = source.in_use != 0 and is_arriving(source, now)
+            settled = subscription.switched_down == 0 or now - subscription.switched_down > SETTLE_NS
             if alive:
-                subscription.target = -1
+                rises = best >= 0 and routing.sources[best].layer > source.layer and settled
+                subscription.target = best if rises else np.int64(-1)
             elif best >= 0 and best != current:
                 subscription.target = best
         if subscription.target >= 0:

@@ -36,6 +36,9 @@ from visiomedia.srtp.dtls import (
 from visiomedia.srtp.handshake_limiter import HandshakeLimiter
 from visiomedia.transport.reference import classify
 
+HELLO_RETRY = 0.5
+"""Seconds until a client that the limiter refused tries again. A server needs none: its peer repeats its hello."""
+
 
 class TransportState(Enum):
     """As a page sees it in ``RTCPeerConnection.connectionState``."""
@@ -137,6 +140,7 @@ class WebRtcTransport:
         "_events",
         "_fingerprints",
         "_handshaking",
+        "_hello_at",
         "_identity",
         "_limiter",
         "_local",
@@ -170,6 +174,7 @@ class WebRtcTransport:
         self._selected: Address | None = None
         self._validated: set[Address] = set()
         self._connect_by: float | None = None
+        self._hello_at: float | None = None
         self._outgoing: list[Datagram] = []
         self._events: list[TransportEvent] = []
         self.state = TransportState.NEW
@@ -265,16 +270,18 @@ class WebRtcTransport:
         self.agent.handle_timeout(now)
         if self._dtls is not None:
             self._dtls.handle_timeout(now)
+        if self._hello_at is not None and now >= self._hello_at:
+            self._say_hello(now)
         self._drain(now)
         if self._connect_by is not None and now >= self._connect_by:
             reason = "no DTLS handshake" if self._selected is not None else "no connectivity check arrived"
             self._fail(f"{reason} within {self._settings.connect_timeout:g} s")
 
     def next_timeout(self) -> float | None:
-        """The earliest of ICE's, DTLS's and the whole connection's."""
+        """The earliest of ICE's, DTLS's, the next try to begin it and the whole connection's."""
         if self.state in (TransportState.FAILED, TransportState.CLOSED):
             return None
-        deadlines = [self.agent.next_timeout(), self._connect_by]
+        deadlines = [self.agent.next_timeout(), self._connect_by, self._hello_at]
         if self._dtls is not None:
             deadlines.append(self._dtls.next_timeout())
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -299,7 +306,8 @@ class WebRtcTransport:
             # RFC 8445 section 12: data from an address that no check has proven is not the peer's for us.
             self.counters["dtls_from_unvalidated_address"] += 1
             return
-        if not self._begin_handshake(address):
+        # A client's begins with its own hello: what comes before takes no place.
+        if self._role is DtlsRole.SERVER and not self._begin_handshake(address):
             return
         self._dtls.receive_datagram(data, address, now)
 
@@ -340,7 +348,7 @@ class WebRtcTransport:
             case CandidatePairForgotten(address):
                 self._validated.discard(address)
                 if address == self._selected:
-                    self._selected = None
+                    self._selected = self._hello_at = None
                 self._events.append(PathForgotten(address))
             case CredentialsWithdrawn(ufrag):
                 self._events.append(UfragWithdrawn(ufrag))
@@ -352,10 +360,18 @@ class WebRtcTransport:
     def _use_path(self, address: Address, now: float) -> None:
         assert self._dtls is not None, "pairs are proven only once the description is known"
         if self._role is DtlsRole.CLIENT and self._handshaking is None and self.state is TransportState.CONNECTING:
-            if self._begin_handshake(address):
-                self._dtls.start(address, now)
+            self._say_hello(now)
         else:
             self._dtls.set_remote_address(address)
+
+    def _say_hello(self, now: float) -> None:
+        """A client's handshake begins, or is put off while the limiter has no place."""
+        assert self._dtls is not None and self._selected is not None, "a pair is selected first"
+        if self._begin_handshake(self._selected):
+            self._hello_at = None
+            self._dtls.start(self._selected, now)
+        else:
+            self._hello_at = now + HELLO_RETRY
 
     def _handle_dtls(self, event: DtlsEvent) -> None:
         match event:
