@@ -26,6 +26,7 @@ class ReceivingSection:
     declared: dict[int, int | None] = field(default_factory=dict)
     """SSRCs from ``a=ssrc``; for a repair stream the SSRC it repairs."""
     bound: int = 0
+    """SSRCs bound so far."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,7 +65,10 @@ class StreamBinder:
         self._kind_of_id = kind_of_id
 
     def bind(self, data: bytes) -> MediaBinding | RepairBinding | None:
-        """Where a packet's SSRC belongs, or None while that cannot be said. Raises ParseError."""
+        """Where a packet's SSRC belongs, or None while that cannot be said. Raises ParseError.
+
+        Whoever then binds it tells ``note_bound``; a second packet that was on its way meanwhile counts for nothing.
+        """
         packet = RtpPacket.parse(data)
         values: dict[ExtensionKind, str] = {}
         for identifier, value in parse_extensions(packet.extension_profile, packet.extension_data):
@@ -74,10 +78,11 @@ class StreamBinder:
         section = self._section_of(packet.ssrc, packet.payload_type, values.get(ExtensionKind.MID))
         if section is None or section.bound >= MAX_SSRCS:
             return None
-        binding = self._layer_of(section, packet.ssrc, packet.payload_type, values)
-        if binding is not None:
-            section.bound += 1
-        return binding
+        return self._layer_of(section, packet.ssrc, packet.payload_type, values)
+
+    def note_bound(self, binding: MediaBinding | RepairBinding) -> None:
+        """The SSRC was bound: one less of those that its section may bind."""
+        self._sections[binding.mid].bound += 1
 
     def _section_of(self, ssrc: int, payload_type: int, mid: str | None) -> ReceivingSection | None:
         if mid is not None:

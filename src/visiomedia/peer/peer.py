@@ -366,21 +366,30 @@ class Peer:
             binding = self._binder.bind(packet)
         except ParseError:
             return
-        if binding is None or binding.ssrc in self._sources:
+        if binding is None or self._is_bound(binding.ssrc):
             return
         track = self.transceivers[binding.mid].track
         if track is None:
             return
+        router = self.plane.router
         try:
             if isinstance(binding, MediaBinding):
-                self._sources[binding.ssrc] = self.plane.router.add_source(track, binding.ssrc, binding.layer)
+                self._sources[binding.ssrc] = router.add_source(track, binding.ssrc, binding.layer)
             elif binding.layer in track.sources:
-                self._sources[binding.ssrc] = self.plane.router.add_repair_source(
-                    track, binding.ssrc, track.sources[binding.layer]
-                )
+                repaired = track.sources[binding.layer]
+                self._sources[binding.ssrc] = router.add_repair_source(track, binding.ssrc, repaired)
+            else:
+                return
         except CapacityError as error:
             logger.warning("an SSRC is not bound: %s", error)
+            return
+        self._binder.note_bound(binding)
         self.plane.wake()
+
+    def _is_bound(self, ssrc: int) -> bool:
+        """Whether an SSRC has a source; one that another took over its layer from may come back."""
+        source = self._sources.get(ssrc)
+        return source is not None and self.plane.router.has_source(source)
 
     def _handle_rtcp(self, compound: bytes) -> None:
         """A goodbye frees the SSRCs it names (RFC 3550 section 6.6); media of theirs would be bound again."""

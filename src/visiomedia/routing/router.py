@@ -128,9 +128,13 @@ class Router:
         track.repairs.setdefault(repairs, []).append(handle)
         return handle
 
+    def has_source(self, source: Handle) -> bool:
+        """Whether a bound SSRC is so still: it ends with its track, or when another is bound to its layer."""
+        return self._sources.is_current(source)
+
     def remove_source(self, source: Handle) -> None:
         """Let go of an SSRC. Harmless when it is gone."""
-        if self._sources.is_current(source):
+        if self.has_source(source):
             self._sources.release(source, self._commands.append(Operation.REMOVE_SOURCE, *source))
 
     def _remove_layer(self, track: Track, source: Handle) -> None:
