@@ -375,11 +375,11 @@ class Peer:
         try:
             if isinstance(binding, MediaBinding):
                 self._sources[binding.ssrc] = router.add_source(track, binding.ssrc, binding.layer)
-            elif binding.layer in track.sources:
-                repaired = track.sources[binding.layer]
-                self._sources[binding.ssrc] = router.add_repair_source(track, binding.ssrc, repaired)
             else:
-                return
+                repaired = track.sources.get(binding.layer)
+                if repaired is None or not router.has_source(repaired):
+                    return
+                self._sources[binding.ssrc] = router.add_repair_source(track, binding.ssrc, repaired)
         except CapacityError as error:
             logger.warning("an SSRC is not bound: %s", error)
             return

@@ -121,7 +121,13 @@ class Router:
         return handle
 
     def add_repair_source(self, track: Track, ssrc: int, repairs: Handle) -> Handle:
-        """Bind a retransmission stream's SSRC (RFC 4588); ``repairs`` is the source of the track that it repairs."""
+        """Bind a retransmission stream's SSRC (RFC 4588); ``repairs`` is the source of the track that it repairs.
+
+        Raises InvalidStateError where that source is gone, CapacityError.
+        """
+        if not self.has_source(repairs):
+            # Its row may be somebody else's by now: what this stream restores would be taken for theirs.
+            raise InvalidStateError("the source that would be repaired is gone")
         handle = self._sources.allocate()
         values = (track.transport.row, ssrc, -1, 0, repairs.row, track.format.clock_rate, int(track.is_audio))
         self._commands.append(Operation.ADD_SOURCE, *handle, values)
