@@ -25,23 +25,23 @@ VP8_INTER_FRAME = 0x01
 
 
 class ServerProcess:
-    """The server under measurement, told what to do by lines of JSON."""
+    """A server in a process of its own, told what to do by lines of JSON."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
     async def start(cls, core: int, *, portable: bool) -> Self:
-        """Start it on a core, and wait until it listens."""
-        arguments = [
-            "-m",
-            "benchmarks.forward_server",
-            "--core",
-            str(core),
-            *(["--portable"] if portable else []),
-        ]
+        """Start the measured one on a core, and wait until it listens."""
+        return await cls.start_module("benchmarks.forward_server", "--core", str(core), *["--portable"] * portable)
+
+    @classmethod
+    async def start_module(cls, module: str, *arguments: str) -> Self:
+        """Start a module that serves, and wait until it says that it listens."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-m",
+            module,
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

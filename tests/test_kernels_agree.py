@@ -12,7 +12,7 @@ from visiomedia.jit import KERNELS, KernelEntry
 assert visiomedia.line.__name__
 
 ROUNDS = 40
-FUZZ_ROUNDS = 400
+FUZZ_ROUNDS = 250
 
 
 def copied(value: Any) -> Any:

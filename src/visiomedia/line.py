@@ -48,7 +48,15 @@ from visiomedia.routing.tables import LARGE_CHUNK, SMALL_CHUNK, RoutingTables, m
 from visiomedia.routing.timer_kernels import MAX_PAIRS, TIMERS, has_rtcp_room, run_timers
 from visiomedia.rtp.kernels import parse
 from visiomedia.rtp.rtcp_kernels import parse_rtcp
-from visiomedia.rtp.tables import EXTENSION_MAP, FEEDBACK, NACK_LIST, PAYLOAD_TYPE, RECEPTION, FeedbackKind
+from visiomedia.rtp.tables import (
+    COMPOUND_ITEMS,
+    EXTENSION_MAP,
+    FEEDBACK,
+    NACK_LIST,
+    PAYLOAD_TYPE,
+    RECEPTION,
+    FeedbackKind,
+)
 from visiomedia.srtp.kernels import clear_session, open_unknown, protect, reset_stream, set_keys, unprotect
 from visiomedia.srtp.tables import SrtpTables, make_srtp_tables
 from visiomedia.transport.kernels import demux, drop_held, hand_up, hold, inject_held, release_held
@@ -157,7 +165,7 @@ def make_tables(capacities: Capacities, cname: bytes) -> Tables:
         np.zeros(sources, RECEPTION),
         np.zeros(sources, NACK_LIST),
         np.zeros(transports, TRANSPORT_ARRIVALS),
-        np.zeros(4 * capacities.batch_rows, FEEDBACK),
+        np.zeros(COMPOUND_ITEMS * capacities.batch_rows, FEEDBACK),
         np.zeros((MAX_PAIRS, 2), np.int64),
         np.frombuffer(cname, np.uint8).copy(),
     )

@@ -4,10 +4,12 @@ It is told what to do by lines of JSON on stdin and answers each with one on std
 """
 
 import asyncio
+import ctypes
 import gc
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -17,17 +19,38 @@ from visiomedia.line import Capacities
 from visiomedia.peer.peer import Peer
 from visiomedia.plane import Plane, warm_up_stages
 
+PR_SET_THP_DISABLE = 41
+
+
+def forbid_huge_pages() -> None:
+    """Have resident memory be what was touched.
+
+    numpy asks for huge pages where arrays are large, and khugepaged makes them in its own time: 2 MB resident at a
+    stroke for tables of which a few pages are in use.
+    """
+    assert ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0, "Linux since 3.15 can"
+
+
+KEPT = 20
+"""Messages and exceptions that are told; more of them say no more."""
+
 
 class _Messages(logging.Handler):
-    """Keeps the first hundred warnings and errors that anything logs."""
+    """Keeps the first warnings and errors that anything logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if len(self.messages) < 100:
-            self.messages.append(self.format(record))
+        if len(self.messages) < KEPT:
+            self.messages.append(self.format(record)[:1000])
+
+
+def dropped_by_kernel(port: int) -> int:
+    """Datagrams that found our socket's buffer full: the last column of this namespace's table of UDP sockets."""
+    sockets = [line.split() for line in Path("/proc/self/net/udp").read_text().splitlines()[1:]]
+    return sum(int(columns[-1]) for columns in sockets if int(columns[1].rpartition(":")[2], 16) == port)
 
 
 class AttackedServer:
@@ -39,6 +62,11 @@ class AttackedServer:
         self._process = psutil.Process()
         self.exceptions: list[str] = []
         self.messages = _Messages()
+
+    def note_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An exception reached the loop."""
+        if len(self.exceptions) < KEPT:
+            self.exceptions.append(repr(context)[:1000])
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to one request; ``do`` names it."""
@@ -68,7 +96,9 @@ class AttackedServer:
         return {
             "rss": self._process.memory_info().rss,
             "received": int(sockets.tables.sockets["received"].sum()),
+            "dropped_by_kernel": dropped_by_kernel(self._plane.local_addresses[0].port),
             "held": int(tables.transport.held_state[0]),
+            "waiting": int(tables.transport.handed_state[0] - tables.transport.handed_state[1]),
             "counters": self._plane.counters(),
             "connected": [
                 name for name, peer in self._peers.items() if peer.connected.done() and not peer.closed.done()
@@ -90,13 +120,14 @@ async def serve() -> None:
     loop = asyncio.get_running_loop()
     requests = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
+    forbid_huge_pages()
     capacities = Capacities()
     for _ in warm_up(warm_up_stages(capacities)):
         pass
     async with Plane(["127.0.0.1"], 0, capacities=capacities) as plane:
         server = AttackedServer(plane)
         logging.getLogger().addHandler(server.messages)
-        loop.set_exception_handler(lambda _, context: server.exceptions.append(repr(context)[:1000]))
+        loop.set_exception_handler(server.note_exception)
         print(json.dumps({"port": plane.local_addresses[0].port}), flush=True)
         while line := await requests.readline():
             print(json.dumps(server.answer(json.loads(line))), flush=True)

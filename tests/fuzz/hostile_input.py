@@ -2,6 +2,7 @@
 
 import random
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,19 +12,32 @@ AUDIO = 111
 CODECS = {"VP8": (96, 97), "VP9": (98, 99), "H264": (100, 101), "AV1": (102, 103)}
 """Payload types of media and of its retransmissions; one section a codec."""
 
+SECTIONS = 1 + len(CODECS)
+CONTESTED = SECTIONS
+"""One more section of VP8, that SSRCs of all sorts fight for: those of the others stay bound, and parsers see them."""
+
+CONTESTED_VP8, CONTESTED_RTX = 104, 105
+FIGHTING_SSRC = 0x0BAD_1000
+
 MID_ID, TRANSPORT_SEQUENCE_ID, LEVEL_ID = 4, 3, 1
 MAGIC_COOKIE = 0x2112A442
+FINGERPRINT_XOR = 0x5354554E
 
 
 def attacker_sections() -> list[OfferedSection]:
-    """Audio, a section for each video codec, and two by which it watches somebody else."""
+    """Audio, a section for each video codec, one that is fought for, and one by which it watches somebody else."""
     sections = [OfferedSection(kind="audio", direction="sendonly", codecs=((AUDIO, "opus/48000/2", "useinbandfec=1"),))]
     for name, (media, repair) in CODECS.items():
         fmtp = "packetization-mode=1;profile-level-id=42e01f;level-asymmetry-allowed=1" if name == "H264" else ""
         codecs = ((media, f"{name}/90000", fmtp), (repair, "rtx/90000", f"apt={media}"))
         sections.append(OfferedSection(kind="video", direction="sendonly", codecs=codecs))
+    contested = ((CONTESTED_VP8, "VP8/90000", ""), (CONTESTED_RTX, "rtx/90000", f"apt={CONTESTED_VP8}"))
     watched = ((120, "VP8/90000", ""), (121, "rtx/90000", "apt=120"))
-    return [*sections, OfferedSection(kind="video", direction="recvonly", codecs=watched)]
+    return [
+        *sections,
+        OfferedSection(kind="video", direction="sendonly", codecs=contested),
+        OfferedSection(kind="video", direction="recvonly", codecs=watched),
+    ]
 
 
 # --- from strangers -------------------------------------------------------------------------------------------------
@@ -57,21 +71,22 @@ def mutated(rng: random.Random, data: bytes) -> bytes:
     return bytes(changed)
 
 
-def stun_request(rng: random.Random, ufrag: str) -> bytes:
-    """A Binding request as strangers can make it: somebody's ufrag, but not the password."""
-    username = f"{ufrag}:{rng.randbytes(4).hex()}".encode()
+def stun_request(rng: random.Random, username: str) -> bytes:
+    """A Binding request as strangers can make it: perhaps the right username, but not the password."""
     attributes = b""
     for kind, value in (
-        (0x0006, username),
+        (0x0006, username.encode()),
         (0x0024, rng.randbytes(4)),
         (rng.choice((0x0025, 0x8022, 0x0033, 0xC057)), rng.randbytes(rng.randrange(6))),
         (0x802A, rng.randbytes(8)),
         (0x0008, rng.randbytes(20)),
-        (0x8028, rng.randbytes(4)),
     ):
         attributes += struct.pack("!HH", kind, len(value)) + value + bytes(-len(value) % 4)
     method = rng.choice((0x0001, 0x0001, 0x0001, 0x0011, 0x0101, 0x0111, 0x0003))
-    return struct.pack("!HHI", method, len(attributes), MAGIC_COOKIE) + rng.randbytes(12) + attributes
+    # RFC 8489 section 14.7: the length that the checksum covers counts the FINGERPRINT itself, 8 bytes.
+    request = struct.pack("!HHI", method, len(attributes) + 8, MAGIC_COOKIE) + rng.randbytes(12) + attributes
+    checksum = zlib.crc32(request) ^ FINGERPRINT_XOR ^ rng.choice((0, 0, 0, 1))
+    return request + struct.pack("!HHI", 0x8028, 4, checksum)
 
 
 def dtls_record(rng: random.Random) -> bytes:
@@ -91,17 +106,19 @@ def dtls_record(rng: random.Random) -> bytes:
     return records
 
 
-def from_outside(rng: random.Random, ufrags: Sequence[str]) -> bytes:
-    """One datagram of a stranger; none of them is a valid check."""
-    ufrag = rng.choice([*ufrags, rng.randbytes(3).hex()])
+def from_outside(rng: random.Random, usernames: Sequence[str]) -> bytes:
+    """One datagram of a stranger who may have overheard usernames; none of them is a valid check."""
+    known = rng.choice(usernames)
+    ufrag = known.partition(":")[0]
+    username = rng.choice((known, f"{ufrag}:{rng.randbytes(4).hex()}", f"{rng.randbytes(3).hex()}:x", ufrag))
     match rng.randrange(5):
         case 0:
             return random_bytes(rng)
         case 1:
-            request = stun_request(rng, ufrag)
-            return request if rng.randrange(4) == 0 else request[: rng.randrange(len(request))]
+            request = stun_request(rng, username)
+            return request if rng.randrange(2) == 0 else request[: rng.randrange(len(request))]
         case 2:
-            return mutated(rng, stun_request(rng, ufrag))
+            return mutated(rng, stun_request(rng, username))
         case 3:
             record = dtls_record(rng)
             return record[: rng.randrange(len(record) + 1)]
@@ -202,7 +219,7 @@ class HostilePeer:
     def rtp(self) -> bytes:
         """One packet, at least 12 bytes, the first two bits of which say RTP."""
         rng = self.rng
-        section = rng.randrange(5)
+        section = rng.randrange(SECTIONS)
         kinds: tuple[Callable[[int], bytes], ...] = (
             self.valid,
             self.valid,
@@ -224,12 +241,15 @@ class HostilePeer:
 
     def _two_byte(self, section: int) -> bytes:
         rng = self.rng
-        elements = [
-            bytes([rng.randrange(256), rng.choice((0, 1, 2, 16, 200, 255))]) + rng.randbytes(rng.randrange(40))
-            for _ in range(rng.randrange(8))
-        ]
+        elements = []
+        for _ in range(rng.randrange(8)):
+            identifier = rng.choice((LEVEL_ID, LEVEL_ID, TRANSPORT_SEQUENCE_ID, MID_ID, rng.randrange(256)))
+            length = rng.choice((0, 1, 2, 16, 200, 255))
+            value = rng.randbytes(rng.choice((length, length, rng.randrange(40))))
+            elements.append(bytes([identifier, length]) + value)
         block = self.block(*elements, profile=0x1000 | rng.randrange(16))
-        return self.packet(section, rng.choice((AUDIO, 96, 98)), rng.randbytes(40), first=0x90, middle=block)
+        payload_type = AUDIO if section == 0 else rng.choice((AUDIO, 96, 98, 102))
+        return self.packet(section, payload_type, rng.randbytes(40), first=0x90, middle=block)
 
     def _one_byte(self, section: int) -> bytes:
         rng = self.rng
@@ -253,12 +273,12 @@ class HostilePeer:
         return self.packet(section, rng.choice((AUDIO, 96, 97, 102)), body, first=0xA0)
 
     def _unknown_ssrc(self, section: int) -> bytes:
-        """Asks to be bound: by somebody's mid, by nobody's, by none."""
+        """Asks to be bound: by the mid that is fought for, by another's, by nobody's, by none."""
         rng = self.rng
-        mid = rng.choice((str(section), "5", "9", "x" * 16)).encode()
+        mid = rng.choice((str(CONTESTED), str(section), "9", "x" * 16)).encode()
         element = one_byte_element(rng.choice((MID_ID, 10, 11)), mid)
         ssrc = rng.choice((0, 1, 0xFFFFFFFF, rng.randrange(1 << 32)))
-        payload_type = rng.choice((AUDIO, 96, 97, 98, 99, 120, 127))
+        payload_type = rng.choice((CONTESTED_VP8, CONTESTED_VP8, CONTESTED_RTX, 120, 127))
         return self.packet(section, payload_type, rng.randbytes(50), ssrc=ssrc, first=0x90, middle=self.block(element))
 
     def _retransmission(self, section: int) -> bytes:
@@ -274,12 +294,11 @@ class HostilePeer:
         return self.packet(section, CODECS[codec][1], payload, ssrc=ssrc, first=0x90, middle=block)
 
     def _jump(self, section: int) -> bytes:
-        """On an SSRC of its own, so that the others go on: numbers from everywhere."""
-        ssrc = 0x0BAD_1000 | section
+        """On SSRCs of their own, so that the others go on: numbers from everywhere."""
+        ssrc = FIGHTING_SSRC | section
         self._sequence[ssrc] = self.rng.randrange(1 << 16)
-        block = self.block(one_byte_element(MID_ID, str(section).encode()))
-        payload_type = AUDIO if section == 0 else list(CODECS.values())[section - 1][0]
-        return self.packet(section, payload_type, self.rng.randbytes(30), ssrc=ssrc, first=0x90, middle=block)
+        block = self.block(one_byte_element(MID_ID, str(CONTESTED).encode()))
+        return self.packet(section, CONTESTED_VP8, self.rng.randbytes(30), ssrc=ssrc, first=0x90, middle=block)
 
     def _mutated(self, section: int) -> bytes:
         packet = self.valid(section)
@@ -302,7 +321,7 @@ class HostilePeer:
 
     def _rtcp_packet(self) -> bytes:
         rng = self.rng
-        own = self.ssrc(rng.randrange(5))
+        own = self.ssrc(rng.randrange(SECTIONS))
         watched = rng.choice([*self.watched_ssrcs, own, rng.randrange(1 << 32)])
         head = struct.pack("!I", own)
         both = struct.pack("!II", own, watched)
@@ -330,8 +349,9 @@ class HostilePeer:
             case 9:
                 return rtcp_packet(rng.randrange(32), 202, head + rng.randbytes(4 * rng.randrange(30)))
             case 10:
-                # It says goodbye for SSRCs that jump about, and for strangers'; its good ones stay.
-                ssrcs = [rng.choice((0x0BAD_1000 | rng.randrange(5), rng.randrange(1 << 32))) for _ in range(blocks)]
+                # It says goodbye for SSRCs that fight, and for strangers'; its good ones stay.
+                fighting = FIGHTING_SSRC | rng.randrange(SECTIONS)
+                ssrcs = [rng.choice((fighting, rng.randrange(1 << 32))) for _ in range(blocks)]
                 return rtcp_packet(blocks, 203, b"".join(struct.pack("!I", ssrc) for ssrc in ssrcs))
             case _:
                 return rtcp_packet(

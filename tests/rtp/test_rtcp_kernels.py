@@ -29,7 +29,7 @@ from visiomedia.rtp.rtcp import (
     parse_compound,
     serialize_compound,
 )
-from visiomedia.rtp.tables import FEEDBACK, FeedbackKind
+from visiomedia.rtp.tables import COMPOUND_ITEMS, FEEDBACK, FeedbackKind
 
 Item = tuple[int, int, int, list[int]]
 
@@ -124,10 +124,19 @@ def test_padding_of_the_last_packet_is_no_part_of_it() -> None:
     assert (len(items), drops) == (1, [Drop.NONE])
 
 
-def test_items_beyond_the_room_are_left_out() -> None:
+def test_items_beyond_the_room_are_left_out_and_their_row_says_so() -> None:
     data = serialize_compound([Goodbye(tuple(range(31)))])
-    assert len(items_of(data, data, room=40)[0]) == 40
-    assert items_of(data, room=5, before=5) == ([], [Drop.NONE])
+    items, drops = items_of(data, data, room=40)
+    assert (len(items), drops) == (40, [Drop.NONE, Drop.FULL])
+    assert items_of(data, room=5, before=5) == ([], [Drop.FULL])
+
+
+def test_compound_does_not_crowd_out_those_behind_it() -> None:
+    flood = serialize_compound([Nack(1, 2, tuple(range(0, 17 * 300, 17)))])
+    small = serialize_compound([PictureLoss(3, 4)])
+    items, drops = items_of(flood, small, room=COMPOUND_ITEMS + 1)
+    assert drops == [Drop.FULL, Drop.NONE]
+    assert items[-1] == (FeedbackKind.KEY_FRAME_REQUEST, 3, 4, [0] * 6)
 
 
 def test_only_clear_rtcp_is_read() -> None:

@@ -229,6 +229,14 @@ def test_replayed_forged_old_and_malformed_packets_are_dropped_with_their_reason
     ]
 
 
+def test_a_packet_with_no_room_for_its_tag_is_malformed(ends: tuple[Line, SrtpSession]) -> None:
+    line, peer = ends
+    sealed = peer.protect(rtp(1))
+    # A header of 12 bytes, and less behind it than the shorter of the tags, 10 bytes.
+    shortened = [sealed[:length] for length in range(12, 22)]
+    assert drops(line.open(*shortened)) == [Drop.MALFORMED] * len(shortened)
+
+
 def test_a_forged_packet_moves_no_window(ends: tuple[Line, SrtpSession]) -> None:
     line, peer = ends
     sealed = peer.protect(rtp(30_000))

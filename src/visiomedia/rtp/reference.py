@@ -28,7 +28,7 @@ from visiomedia.rtp.rtcp import (
     pack_lost,
 )
 from visiomedia.rtp.rtcp.header import split_packets
-from visiomedia.rtp.tables import FeedbackKind
+from visiomedia.rtp.tables import COMPOUND_ITEMS, FeedbackKind
 
 REORDER_NS, REORDER_PACKETS = 5_000_000, 3
 REPEAT_NS = 40_000_000
@@ -143,9 +143,11 @@ def parse_rtcp(
         if row.drop or row.kind != RowKind.RTCP:
             continue
         data = arena[row.offset : row.offset + row.length].tobytes()
+        room = min(len(feedback), int(count) + COMPOUND_ITEMS)
         try:
             for kind, sender, media, values in _items(data):
-                if count >= len(feedback):
+                if count >= room:
+                    row.drop = Drop.FULL
                     continue
                 item = feedback[count]
                 item.kind, item.row, item.transport = kind, number, row.transport

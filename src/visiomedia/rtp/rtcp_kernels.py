@@ -9,11 +9,12 @@ from visiomedia.batch import Drop, RowKind
 from visiomedia.jit import Integer, kernel, subroutine
 from visiomedia.rtp import reference
 from visiomedia.rtp.examples import rtcp_example
-from visiomedia.rtp.tables import FeedbackKind
+from visiomedia.rtp.tables import COMPOUND_ITEMS, FeedbackKind
 from visiomedia.rtp.wire_kernels import get16, get24, get32, put16, put24, put32
 
 RTCP = int(RowKind.RTCP)
 MALFORMED = int(Drop.MALFORMED)
+FULL = int(Drop.FULL)
 
 SENDER_REPORT = int(FeedbackKind.SENDER_REPORT)
 REPORT_BLOCK = int(FeedbackKind.REPORT_BLOCK)
@@ -34,8 +35,9 @@ BLOCK_BYTES = 24
 def _add(
     feedback: NDArray[Any], count: Integer, i: Integer, row: Any, kind: Integer, sender: Integer, media: Integer
 ) -> Integer:
-    """One more item, where there is room; its values are 0."""
+    """One more item, its values 0; where there is no room the row is marked FULL."""
     if count >= len(feedback):
+        row.drop = FULL
         return count
     item = feedback[count]
     item.kind = kind
@@ -190,13 +192,14 @@ def parse_rtcp(
 ) -> Integer:
     """Items of feedback of every clear compound in rows ``first`` to ``last``; returns how many there are now.
 
-    Compounds and reduced-size packets (RFC 5506) alike. A malformed packet drops its row from there on; a full
-    ``feedback`` keeps what it has.
+    Compounds and reduced-size packets (RFC 5506) alike. A malformed packet drops its row from there on. What is
+    more than COMPOUND_ITEMS of one row, or than ``feedback`` has room for, is not taken, and the row marked FULL.
     """
     for i in range(first, last):
         row = rows[i]
         if row.drop == 0 and row.kind == RTCP:
-            count = _parse_compound(feedback, count, i, row, arena)
+            room = min(len(feedback), int(count) + COMPOUND_ITEMS)
+            count = _parse_compound(feedback[:room], count, i, row, arena)
     return count
 
 

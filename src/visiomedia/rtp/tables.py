@@ -84,3 +84,6 @@ FEEDBACK = record(
     ]
 )
 """One item of an RTCP compound."""
+
+COMPOUND_ITEMS = 128
+"""Items taken of one compound, so that none crowds out those of others: a browser's NACK has a few dozen pairs."""

@@ -167,11 +167,11 @@ def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: An
     verdict = check_index(stream, index)
     if verdict != PASSED:
         return verdict
+    body = length - header - (SHA1_80_TAG if session.cipher == LIBSRTP else TAG)
+    if body < 0:
+        return MALFORMED
     start = address_of(arena) + offset
     if session.cipher == AES_GCM:
-        body = length - header - TAG
-        if body < 0:
-            return MALFORMED
         workspace = address_of(scratch)
         context = np.int64(session.receive_rtp)
         write_iv(scratch, session.receive_rtp_salt, ssrc, index)
