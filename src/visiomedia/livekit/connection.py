@@ -59,20 +59,20 @@ class Connection:
     async def write(self) -> None:
         """Write what is queued, until the end."""
         with contextlib.suppress(ConnectionError):
-            await self._write()
-
-    async def _write(self) -> None:
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while self._queue:
+            while self._queue or self._close_code is None:
+                if not self._queue:
+                    self._ready.clear()
+                    await self._ready.wait()
+                    continue
                 frame = self._queue.popleft()
                 # Text goes to who sent text; what was queued before stays as it is.
                 await (self._socket.send_str(frame) if isinstance(frame, str) else self._socket.send_bytes(frame))
                 self._queued -= len(frame)
-            if self._close_code is not None:
-                await self._socket.close(code=self._close_code)
-                return
+
+    async def end(self) -> None:
+        """Say goodbye, and wait for the client's, within reason. Harmless when it was said."""
+        with contextlib.suppress(ConnectionError):
+            await self._socket.close(code=self._close_code or WSCloseCode.OK)
 
     async def read(self) -> rtc.SignalRequest | None:
         """The next request; None at the end. Raises ParseError."""

@@ -72,7 +72,7 @@ class Endpoint:
             logger.exception("a client's request was not handled")
             self._counters["faults"] += 1
             self.session.room.leave(self.session.participant, LeaveReason.MEDIA_FAILURE, self._clock.monotonic())
-            self._driver.pump()
+            self._drain()
 
     def detach(self, connection: Connection) -> None:
         """A websocket has ended. Harmless when the session has another, or has ended."""

@@ -93,16 +93,27 @@ class LiveKitHttp:
         return socket
 
     async def _serve(self, connection: Connection, token: AccessToken, grants: Grants, client: Client) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(connection.write())
+        try:
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(self._converse(connection, token, grants, client))
+                writer = group.create_task(connection.write())
+                # All is said: nothing that still comes matters.
+                writer.add_done_callback(lambda _: reader.cancel())
+        finally:
+            # Not before both have ended: only then is the client's own goodbye waited for. A socket that is closed
+            # without it may take back what it has sent last, which says why.
+            await connection.end()
+
+    async def _converse(self, connection: Connection, token: AccessToken, grants: Grants, client: Client) -> None:
+        endpoint = None
+        try:
             endpoint = self._enter(connection, token, grants, client)
-            try:
-                if endpoint is not None:
-                    await endpoint.serve(connection)
-            finally:
-                if endpoint is not None:
-                    endpoint.detach(connection)
-                connection.close()
+            if endpoint is not None:
+                await endpoint.serve(connection)
+        finally:
+            if endpoint is not None:
+                endpoint.detach(connection)
+            connection.close()
 
     def _enter(self, connection: Connection, token: AccessToken, grants: Grants, client: Client) -> Endpoint | None:
         reason = LeaveReason.STATE_MISMATCH
