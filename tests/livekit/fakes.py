@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from visiomedia.errors import NegotiationError
+from visiomedia.livekit.peers import SendingSection
 from visiomedia.routing.router import Track as MediaTrack
 from visiomedia.rows import Handle
 from visiomedia.sdp.attributes import Candidate, Codec
@@ -138,7 +139,7 @@ class FakeSubscriber:
         self.needs_negotiation = True
         return FakeSection(mid, track.kind, MediaDescription(track.kind, 9, "UDP/TLS/RTP/SAVPF", mid))
 
-    def remove_sender(self, section: FakeSection) -> None:
+    def remove_sender(self, section: SendingSection) -> None:
         self._sections = [
             replace(one, stream=None, codec=None) if one.mid == section.mid else one for one in self._sections
         ]

@@ -189,7 +189,7 @@ def test_every_field_that_the_server_fills_is_filled(name: str) -> None:
     assert set(replay.theirs) == {"alice", "bob"}
     for identity, theirs in replay.theirs.items():
         got = set(paths(replay.ours[identity]))
-        wanted = {path for path in paths([m for m in theirs if not isinstance(next(iter(m.values())), str)])}
+        wanted = set(paths([one for one in theirs if not isinstance(next(iter(one.values())), str)]))
         missing = sorted(path for path in wanted - got if not differs(path))
         assert not missing, f"{identity} is not told {missing}"
 

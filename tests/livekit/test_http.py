@@ -204,7 +204,7 @@ async def test_garbage_closes_one_websocket_and_is_counted(site: Site, garbage: 
         await mallory.socket.send_str(garbage)
     else:
         await mallory.socket.send_bytes(garbage)
-    kinds, code = await mallory.until_closed()
+    _, code = await mallory.until_closed()
     assert code == 1007
     assert site.service.counters["garbage"] == 1
     await alice.say(ping=1)

@@ -1,6 +1,7 @@
 """What a session answers, and what the others are told."""
 
 import json
+from typing import Any
 
 import pytest
 from livekit.protocol import models, rtc
@@ -145,7 +146,7 @@ def test_a_section_may_carry_another_track_without_a_pause() -> None:
     ],
 )
 def test_publishing_without_a_grant_is_refused(
-    grants: dict[str, object], request_: rtc.AddTrackRequest, reason: rtc.RequestResponse.Reason
+    grants: dict[str, Any], request_: rtc.AddTrackRequest, reason: rtc.RequestResponse.Reason
 ) -> None:
     alice = Scene().join("alice", **grants)
     response = only(alice.say(add_track=request_), "request_response").request_response

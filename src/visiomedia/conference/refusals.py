@@ -12,6 +12,7 @@ class Refusal(Enum):
     NOT_FOUND = "there is no such thing"
     LIMIT_EXCEEDED = "a limit is reached"
     DUPLICATE = "it is there already"
+    UNSUPPORTED = "it cannot be done here"
 
 
 class RefusedError(VisiomediaError):

@@ -62,6 +62,7 @@ class Room:
         self.participants: dict[str, Participant] = {}
         """By identity."""
         self.subscriptions = Subscriptions()
+        self._tracks: dict[str, Track] = {}
         self._entropy = entropy
         self._speakers = ActiveSpeakers(self.settings.speakers)
         self._events: list[RoomEvent] = []
@@ -121,7 +122,7 @@ class Room:
 
     def track(self, sid: str) -> Track | None:
         """A live track."""
-        return next((one.tracks[sid] for one in self.participants.values() if sid in one.tracks), None)
+        return self._tracks.get(sid)
 
     def audience(
         self, sender: Participant | None, identities: Iterable[str] = (), sids: Iterable[str] = ()
@@ -254,7 +255,7 @@ class Room:
         assert participant.announced.get(track.description.cid) is track, "announced once, published once"
         del participant.announced[track.description.cid]
         track.media, track.mid, track.mime_type, track.published_at = media, mid, mime_type, now
-        participant.tracks[track.sid] = track
+        participant.tracks[track.sid] = self._tracks[track.sid] = track
         participant.is_publisher = True
         self._starting[track] = None
         self._events.append(TrackPublished(track))
@@ -302,7 +303,7 @@ class Room:
                 self._change(track.publisher, now)
 
     def _end(self, track: Track) -> None:
-        del track.publisher.tracks[track.sid]
+        del track.publisher.tracks[track.sid], self._tracks[track.sid]
         self._starting.pop(track, None)
         self._speakers.forget(track)
         self._events += self.subscriptions.end(track)

@@ -1,6 +1,6 @@
 """Subscriptions: who is sent which track. Wishes of subscribers, limits of publishers, grants of both."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from visiomedia.conference.events import (
@@ -36,15 +36,15 @@ class SubscriptionPolicy:
     all_participants: bool = True
     all_tracks: frozenset[str] = frozenset()
     """Identities or sids of those who may have every track."""
-    tracks: tuple[tuple[str, frozenset[str]], ...] = ()
-    """Identity or sid, and the sids of the tracks that it may have."""
+    tracks: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By identity or sid: the sids of the tracks that it may have."""
 
     def allows(self, subscriber: Participant, track: Track) -> bool:
         """Whether the subscriber may have the track."""
         names = (subscriber.identity, subscriber.sid)
-        if self.all_participants or any(name in self.all_tracks for name in names):
-            return True
-        return any(name in names and track.sid in sids for name, sids in self.tracks)
+        return self.all_participants or any(
+            name in self.all_tracks or track.sid in self.tracks.get(name, ()) for name in names
+        )
 
 
 @dataclass(slots=True)

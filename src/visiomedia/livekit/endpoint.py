@@ -124,10 +124,12 @@ class Endpoint:
             self._connection = None
 
     def _arm(self) -> None:
+        deadline = self.session.next_timeout()
         if self._timer is not None:
+            if self._timer.when() == deadline:
+                return
             self._timer.cancel()
             self._timer = None
-        deadline = self.session.next_timeout()
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_at(deadline, self._timed_out)
 

@@ -43,13 +43,16 @@ class LiveKitService:
         conference: ConferenceDriver | None = None,
         clock: Clock | None = None,
     ) -> None:
+        """Args:
+        conference: rooms that other services share; by default its own.
+        """
         if not keys or not all(keys) or not all(keys.values()):
             raise ConfigurationError("keys", sorted(keys), "at least one API key, each with a secret")
         for key, secret in keys.items():
             if len(secret.encode()) < SECURE_SECRET:
                 logger.warning("the secret of API key %r is shorter than %d bytes", key, SECURE_SECRET)
         self.settings = settings or LiveKitSettings()
-        self.clock = clock or Clock()
+        self.clock = clock or (conference.clock if conference is not None else Clock())
         self.counters: Counter[str] = Counter()
         self.keys = dict(keys)
         self.driver = conference or ConferenceDriver(

@@ -26,17 +26,16 @@ from visiomedia.conference.events import (
     TrackTaken,
 )
 from visiomedia.conference.participant import LeaveReason, Participant
-from visiomedia.conference.refusals import Refusal, RefusedError
 from visiomedia.conference.room import Room
-from visiomedia.conference.subscriptions import SubscriptionPolicy, TrackSettings
 from visiomedia.conference.track import Kind
 from visiomedia.errors import ParseError, VisiomediaError
 from visiomedia.livekit import messages
 from visiomedia.livekit.client import Client
 from visiomedia.livekit.data import DataExchange
 from visiomedia.livekit.messages import Messages
-from visiomedia.livekit.peers import PeerFactory
+from visiomedia.livekit.peers import OfferingPeer, PeerFactory
 from visiomedia.livekit.publishing import Publishing
+from visiomedia.livekit.requests import Requests
 from visiomedia.livekit.settings import LiveKitSettings
 from visiomedia.livekit.subscribing import Subscribing
 from visiomedia.livekit.tokens import AccessToken, refresh
@@ -48,13 +47,6 @@ KEPT = {"mute", "track_unpublished"}
 """Responses that a client needs even where its websocket was cut when they were made."""
 
 MAX_KEPT = 100
-
-REASONS = {
-    Refusal.NOT_ALLOWED: rtc.RequestResponse.NOT_ALLOWED,
-    Refusal.NOT_FOUND: rtc.RequestResponse.NOT_FOUND,
-    Refusal.LIMIT_EXCEEDED: rtc.RequestResponse.LIMIT_EXCEEDED,
-    Refusal.DUPLICATE: rtc.RequestResponse.QUEUED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +124,11 @@ class SignalSession:
             max_lossy_buffered=house.settings.max_lossy_buffered,
             after=changed,
         )
+        self._requests = Requests(room, participant, house.messages, house.counters)
         publisher.on_data_channel = self._data.accept_channel
-        if self._is_primary_subscriber:
-            self._data.open_channels(subscriber)
-            self._subscribing.begin()
         self._welcome(now)
+        if self._is_primary_subscriber:
+            self._open_channels(subscriber, now)
         # Channels for data only: tracks that are there follow once it is answered, as clients are used to.
         self._offer()
 
@@ -228,22 +220,6 @@ class SignalSession:
                 self._receive_offer(request.offer, now)
             case "answer":
                 self._receive_answer(request.answer, now)
-            case "add_track":
-                self._add_track(request.add_track, now)
-            case "mute":
-                self._mute(request.mute, now)
-            case "subscription":
-                self._subscribe(request.subscription, now)
-            case "track_setting":
-                self._set_track_settings(request.track_setting)
-            case "subscription_permission":
-                self.room.set_subscription_policy(self.participant, _policy(request.subscription_permission))
-            case "sync_state":
-                self._synchronize(request.sync_state, now)
-            case "update_metadata":
-                self._update_metadata(request.update_metadata, now)
-            case "update_video_track":
-                self._resize(request.update_video_track, now)
             case "ping":
                 self._heard_ping(now)
                 self._send(rtc.SignalResponse(pong=self._unix_ms(now)))
@@ -255,10 +231,15 @@ class SignalSession:
                 self._leave(now)
             case "simulate":
                 self._simulate(request.simulate, now)
-            case _:
-                # Candidates: ours is ICE-lite, the client's checks bring its addresses (RFC 8445 section 2.5).
-                # Others are of a newer protocol.
+            case "trickle":
+                # We are ICE-lite: the client's checks bring its addresses (RFC 8445 section 2.5).
                 pass
+            case _:
+                response = self._requests.handle(request, now)
+                if response is not None:
+                    self._send(response)
+                if self.participant.announced:
+                    self._publishing.match(now)
 
     def _receive_offer(self, offered: rtc.SessionDescription, now: float) -> None:
         try:
@@ -285,79 +266,6 @@ class SignalSession:
             self._deadlines.answer = None
         for track in fresh:
             self.room.received(self.participant, track)
-
-    def _add_track(self, request: rtc.AddTrackRequest, now: float) -> None:
-        if not request.cid:
-            raise ParseError("AddTrackRequest", "cid is missing")
-        if request.sid:
-            # Another encoding of a track that is there: the one it has goes to everybody.
-            return
-        try:
-            track = self.room.announce(self.participant, messages.description(request), is_muted=request.muted)
-        except RefusedError as error:
-            self._send(_response(error, rtc.RequestResponse(add_track=request)))
-            return
-        published = rtc.TrackPublishedResponse(cid=request.cid, track=self._house.messages.track(track))
-        self._send(rtc.SignalResponse(track_published=published))
-        self._publishing.match(now)
-
-    def _mute(self, request: rtc.MuteTrackRequest, now: float) -> None:
-        track = self.participant.track(request.sid)
-        if track is None:
-            error = RefusedError(Refusal.NOT_FOUND, "track")
-            self._send(_response(error, rtc.RequestResponse(mute=request)))
-        else:
-            self.room.set_muted(track, request.muted, now)
-
-    def _subscribe(self, request: rtc.UpdateSubscription, now: float) -> None:
-        # Clients write the same sids in both places; older ones in the first only.
-        sids = dict.fromkeys(request.track_sids)
-        for tracks in request.participant_tracks:
-            sids |= dict.fromkeys(tracks.track_sids)
-        try:
-            self.room.subscribe(self.participant, sids, request.subscribe, now)
-        except RefusedError:
-            self._count("subscriptions_refused")
-
-    def _set_track_settings(self, request: rtc.UpdateTrackSettings) -> None:
-        settings = TrackSettings(
-            is_disabled=request.disabled,
-            quality=messages.QUALITY_OF.get(request.quality),
-            width=request.width,
-            height=request.height,
-            frame_rate=request.fps,
-            priority=request.priority,
-        )
-        self.room.set_track_settings(self.participant, request.track_sids, settings)
-
-    def _synchronize(self, state: rtc.SyncState, now: float) -> None:
-        """After a resume: what the client thinks. Its descriptions are ours still; its wishes may be newer."""
-        self._subscribe(state.subscription, now)
-        disabled = TrackSettings(is_disabled=True)
-        self.room.set_track_settings(self.participant, state.track_sids_disabled, disabled)
-
-    def _update_metadata(self, request: rtc.UpdateParticipantMetadata, now: float) -> None:
-        response = rtc.RequestResponse(request_id=request.request_id, update_metadata=request)
-        try:
-            if not self.participant.grants.can_update_own_metadata:
-                raise RefusedError(Refusal.NOT_ALLOWED, "updating one's own metadata")
-            # Clients send the whole of it, what has not changed as well; an empty text leaves things as they are.
-            self.room.update_participant(
-                self.participant,
-                now,
-                name=request.name or None,
-                metadata=request.metadata or None,
-                attributes=dict(request.attributes),
-            )
-        except RefusedError as error:
-            self._send(_response(error, response))
-            return
-        self._send(rtc.SignalResponse(request_response=response))
-
-    def _resize(self, request: rtc.UpdateLocalVideoTrack, now: float) -> None:
-        track = self.participant.track(request.track_sid)
-        if track is not None:
-            self.room.resize(track, request.width, request.height, now)
 
     def _leave(self, now: float) -> None:
         self._send(messages.leave(LeaveReason.CLIENT_INITIATED))
@@ -439,6 +347,16 @@ class SignalSession:
         self._send(self._house.messages.join(self.room, self.participant, others, subscriber_primary=primary))
         self._refresh_token(now)
 
+    def _open_channels(self, subscriber: OfferingPeer, now: float) -> None:
+        try:
+            self._data.open_channels(subscriber)
+        except VisiomediaError as error:
+            logger.warning("a participant finds no place: %s", error)
+            self._count("joins_failed")
+            self._end(LeaveReason.JOIN_FAILURE, now)
+            return
+        self._subscribing.begin()
+
     def _send(self, response: rtc.SignalResponse) -> None:
         if self.is_attached:
             self._outbox.append(response)
@@ -500,18 +418,3 @@ class SignalSession:
 
     def _unix_ms(self, now: float) -> int:
         return self._house.messages.unix_ns(now) // 1_000_000
-
-
-def _response(error: RefusedError, response: rtc.RequestResponse) -> rtc.SignalResponse:
-    response.reason = REASONS[error.refusal]
-    response.message = str(error)
-    return rtc.SignalResponse(request_response=response)
-
-
-def _policy(request: rtc.SubscriptionPermission) -> SubscriptionPolicy:
-    named = [(one.participant_identity or one.participant_sid, one) for one in request.track_permissions]
-    return SubscriptionPolicy(
-        all_participants=request.all_participants,
-        all_tracks=frozenset(name for name, one in named if one.all_tracks),
-        tracks=tuple((name, frozenset(one.track_sids)) for name, one in named if not one.all_tracks),
-    )
