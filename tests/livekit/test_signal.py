@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from livekit.protocol import models, rtc
 
-from tests.livekit.scene import CAMERA, EPOCH, MICROPHONE, Scene, as_json, claims_of, kind_of, offer_of, only
+from tests.livekit.scene import CAMERA, EPOCH, MICROPHONE, Scene, answer_to, as_json, claims_of, kind_of, offer_of, only
 from visiomedia.conference.grants import Grants
 from visiomedia.conference.participant import LeaveReason, ParticipantState
 from visiomedia.conference.settings import RoomSettings
@@ -85,8 +85,9 @@ def test_an_answer_to_an_older_offer_is_passed_over() -> None:
     alice.publish(CAMERA)
     scene.advance(1)
     offer = only(bob.hear(), "offer").offer
-    bob.say(answer=rtc.SessionDescription(type="answer", sdp="v=0\r\n", id=offer.id - 1))
-    assert bob.subscriber.is_negotiating
+    old = answer_to(bob.subscriber.offers[0])
+    assert bob.say(answer=rtc.SessionDescription(type="answer", sdp=old, id=offer.id - 1)) == []
+    assert bob.subscriber.is_negotiating and bob.participant.is_present
 
 
 def test_the_publisher_learns_that_somebody_receives_it_once() -> None:
@@ -200,7 +201,7 @@ def test_unsubscribing_and_subscribing_again_changes_what_is_offered() -> None:
     off = rtc.UpdateSubscription(track_sids=[sid], subscribe=False, participant_tracks=tracks)
     assert sid not in only(bob.say(subscription=off), "offer").offer.sdp
     bob.answer()
-    on = rtc.UpdateSubscription(track_sids=[sid], subscribe=True)
+    on = rtc.UpdateSubscription(subscribe=True, participant_tracks=tracks)
     messages = bob.say(subscription=on)
     assert [kind_of(one) for one in messages] == ["subscription_permission_update", "offer"]
     assert sid in messages[1].offer.sdp
@@ -364,10 +365,27 @@ def test_grants_that_are_taken_end_tracks_and_make_a_new_token() -> None:
     assert only(messages, "track_unpublished").track_unpublished.track_sid == sid
     assert claims_of(only(messages, "refresh_token").refresh_token)["video"]["canPublish"] is False
     assert "offer" in bob.kinds()
-    # Its section goes on sending; that is no other track.
-    alice.say(add_track=MICROPHONE)
+
+
+def test_a_section_of_a_track_that_was_taken_carries_no_other() -> None:
+    scene = Scene()
+    alice = scene.join("alice")
+    track = alice.participant.tracks[alice.publish(CAMERA)]
+    scene.room.take(track, scene.now)
+    other = rtc.AddTrackRequest(cid="cam2", type=models.TrackType.VIDEO, source=models.TrackSource.CAMERA)
+    alice.say(add_track=other)
     alice.offer(["cam"])
     assert not alice.participant.tracks
+    alice.offer(["cam", "cam2"])
+    assert [one.description.cid for one in alice.participant.tracks.values()] == ["cam2"]
+
+
+def test_a_track_whose_section_has_another_name_is_found_where_it_is_the_only_one() -> None:
+    alice = Scene().join("alice")
+    alice.say(add_track=MICROPHONE)
+    alice.say(add_track=CAMERA)
+    alice.offer(["another"])
+    assert [one.description.cid for one in alice.participant.tracks.values()] == ["cam"]
 
 
 def test_a_token_is_refreshed_every_five_minutes_and_keeps_its_end() -> None:
