@@ -304,6 +304,38 @@ async def test_who_does_not_read_loses_its_websocket_and_nobody_else_does(site: 
     writer.close()
 
 
+@pytest.mark.parametrize("site", [LiveKitSettings(ping_interval=1, ping_timeout=2)], indirect=True)
+async def test_a_client_that_falls_silent_loses_its_websocket_and_may_come_back(site: Site) -> None:
+    alice, welcome = await site.join("alice")
+    assert (await alice.until_closed())[1] == 1001
+    assert site.service.counters["ping_timeouts"] == 1
+    again = await site.open("alice", reconnect="1", sid=welcome.participant.sid)
+    await again.hear("reconnect")
+
+
+@pytest.mark.parametrize("site", [LiveKitSettings(join_timeout=0.05)], indirect=True)
+async def test_media_that_never_flow_end_the_websocket(site: Site) -> None:
+    alice = await site.open("alice")
+    await alice.hear("join")
+    assert (await alice.hear("leave")).leave.reason == models.DisconnectReason.JOIN_FAILURE
+    assert (await alice.until_closed())[1] == 1000
+
+
+@pytest.mark.parametrize("site", [LiveKitSettings(room=RoomSettings(max_metadata=4))], indirect=True)
+async def test_who_cannot_join_after_all_is_told_so(site: Site) -> None:
+    parameters = {"access_token": token("alice", metadata="too long"), "protocol": "17"}
+    alice = Socket(await site.client.ws_connect(site.server.make_url("/rtc"), params=parameters))
+    assert (await alice.hear("leave")).leave.reason == models.DisconnectReason.JOIN_FAILURE
+    assert (await alice.until_closed())[1] == 1000
+
+
+async def test_attributes_that_cannot_be_read_are_refused(site: Site) -> None:
+    assert (await site.get(f"/rtc/validate?access_token={token('alice')}&attributes=%25"))[0] == 400
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await site.open("alice", attributes="%")
+    assert refused.value.status == 400
+
+
 async def test_a_server_that_ends_says_so(site: Site) -> None:
     alice, _ = await site.join("alice")
     closing = asyncio.create_task(site.server.close())

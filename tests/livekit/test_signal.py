@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from livekit.protocol import models, rtc
 
+from tests.livekit.fakes import FakeSubscriber
 from tests.livekit.scene import CAMERA, EPOCH, MICROPHONE, Scene, answer_to, as_json, claims_of, kind_of, offer_of, only
 from visiomedia.conference.grants import Grants
 from visiomedia.conference.participant import LeaveReason, ParticipantState
 from visiomedia.conference.settings import RoomSettings
 from visiomedia.conference.track import Quality, Source
-from visiomedia.errors import ParseError
+from visiomedia.errors import CapacityError, ParseError
 from visiomedia.livekit.client import Client
 from visiomedia.livekit.settings import LiveKitSettings
 
@@ -463,3 +464,76 @@ def test_permissions_are_told_in_full() -> None:
         "canPublishData": True,
         "canPublishSources": ["CAMERA", "MICROPHONE"],
     }
+
+
+def test_sizes_that_change_are_told() -> None:
+    scene = Scene()
+    alice, bob = scene.join("alice"), scene.join("bob")
+    sid = alice.publish(CAMERA)
+    scene.advance(1)
+    bob.hear()
+    alice.say(update_video_track=rtc.UpdateLocalVideoTrack(track_sid=sid, width=320, height=180))
+    info = only(bob.hear(), "update").update.participants[0].tracks[0]
+    assert (info.width, info.height) == (320, 180)
+    unknown = rtc.UpdateLocalVideoTrack(track_sid="TR_nope")
+    response = only(alice.say(update_video_track=unknown), "request_response").request_response
+    assert response.reason == rtc.RequestResponse.NOT_FOUND
+
+
+def test_a_second_encoding_of_a_track_is_not_supported() -> None:
+    alice = Scene().join("alice")
+    sid = alice.publish(CAMERA)
+    second = rtc.AddTrackRequest(cid="backup", sid=sid, type=models.TrackType.VIDEO)
+    response = only(alice.say(add_track=second), "request_response").request_response
+    assert response.reason == rtc.RequestResponse.UNSUPPORTED_TYPE
+
+
+def test_clients_own_tests_may_end_the_server_for_themselves() -> None:
+    scene = Scene()
+    alice, bob = scene.join("alice"), scene.join("bob")
+    messages = alice.say(simulate=rtc.SimulateScenario(server_leave=True))
+    assert only(messages, "leave").leave.reason == models.DisconnectReason.SERVER_SHUTDOWN
+    assert bob.participant.is_present
+
+
+def test_a_client_that_finds_no_place_on_the_plane_is_told_to_give_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: FakeSubscriber, label: str, **options: object) -> None:
+        raise CapacityError("transports", 1)
+
+    monkeypatch.setattr(FakeSubscriber, "create_data_channel", full)
+    scene = Scene()
+    alice = scene.join("alice", connects=False)
+    messages = alice.hear()
+    assert [kind_of(one) for one in messages] == ["join", "refresh_token", "leave"]
+    assert messages[-1].leave.reason == models.DisconnectReason.JOIN_FAILURE
+    assert not scene.room.participants
+
+
+def test_a_track_that_finds_no_place_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: FakeSubscriber, track: object, **options: object) -> None:
+        raise CapacityError("subscriptions", 1)
+
+    scene = Scene()
+    alice, bob = scene.join("alice"), scene.join("bob")
+    monkeypatch.setattr(FakeSubscriber, "add_sender", full)
+    sid = alice.publish(CAMERA)
+    scene.advance(1)
+    assert "offer" not in bob.kinds() and bob.participant.is_present
+    alice.offer([])
+    scene.advance(1)
+    assert sid not in alice.participant.tracks
+
+
+def test_an_answer_that_does_not_fit_ends_the_session() -> None:
+    scene = Scene()
+    alice, bob = scene.join("alice"), scene.join("bob")
+    alice.publish(CAMERA)
+    scene.advance(1)
+    bob.hear()
+    old = answer_to(bob.subscriber.offers[0])
+    messages = bob.say(answer=rtc.SessionDescription(type="answer", sdp=old))
+    assert only(messages, "leave").leave.action == rtc.LeaveRequest.RECONNECT
+    carol = scene.join("carol", connects=False)
+    carol.hear()
+    with pytest.raises(ParseError):
+        carol.say(answer=rtc.SessionDescription(type="answer", sdp="nonsense"))

@@ -90,7 +90,6 @@ class Messages:
                 subscriber_primary=subscriber_primary,
                 ping_interval=settings.ping_interval,
                 ping_timeout=settings.ping_timeout,
-                client_configuration=models.ClientConfiguration(),
                 sif_trailer=self._sif_trailer,
                 enabled_publish_codecs=[models.Codec(mime=mime) for mime in settings.publish_codecs],
                 fast_publish=participant.grants.can_publish,
@@ -102,7 +101,6 @@ class Messages:
         return rtc.SignalResponse(
             reconnect=rtc.ReconnectResponse(
                 ice_servers=self._ice_servers(),
-                client_configuration=models.ClientConfiguration(),
                 server_info=self.server_info(),
                 last_message_seq=last_message,
             )
