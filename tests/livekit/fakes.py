@@ -84,9 +84,10 @@ class FakePublisher:
         assert self._offer is not None
         self._version += 1
         plans = {
-            offered.mid: SectionPlan(sctp_port=5000)
-            if offered.kind == "application"
-            else SectionPlan(receives=self.sections[offered.mid].track is not None)
+            offered.mid: SectionPlan(
+                receives=offered.mid in self.sections and self.sections[offered.mid].track is not None,
+                sctp_port=5000 if offered.kind == "application" else None,
+            )
             for offered in self._offer.media
         }
         return create_answer(self._offer, local_transport(self._version), plans, SERVER_CAPABILITIES).serialize()
@@ -119,6 +120,7 @@ class FakeSubscriber:
         self.offers: list[str] = []
         self._sections: list[OfferedSection] = []
         self._last: SessionDescription | None = None
+        self._ssrc = 1000
 
     def create_data_channel(
         self, label: str, *, ordered: bool = True, max_retransmits: int | None = None
@@ -131,11 +133,14 @@ class FakeSubscriber:
         return self.channels[label]
 
     def add_sender(self, track: MediaTrack, *, stream_id: str, track_id: str) -> FakeSection:
-        mid = str(len(self._sections))
-        stream = OutgoingStream(
-            ssrc=1000 + len(self._sections), rtx_ssrc=0, cname=track.cname, stream_id=stream_id, track_id=track_id
-        )
-        self._sections.append(OfferedSection(kind=track.kind, mid=mid, stream=stream, codec=track.format))
+        free = (one for one in self._sections if one.kind == track.kind and one.stream is None)
+        mid = next((one.mid for one in free), str(len(self._sections)))
+        self._ssrc += 1
+        stream = OutgoingStream(ssrc=self._ssrc, rtx_ssrc=0, cname=track.cname, stream_id=stream_id, track_id=track_id)
+        section = OfferedSection(kind=track.kind, mid=mid, stream=stream, codec=track.format)
+        self._sections = [section if one.mid == mid else one for one in self._sections]
+        if section not in self._sections:
+            self._sections.append(section)
         self.needs_negotiation = True
         return FakeSection(mid, track.kind, MediaDescription(track.kind, 9, "UDP/TLS/RTP/SAVPF", mid))
 

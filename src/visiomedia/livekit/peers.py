@@ -99,7 +99,8 @@ class OfferingPeer(Protocol):
         """A channel of ours."""
 
     def add_sender(self, track: MediaTrack, *, stream_id: str, track_id: str) -> SendingSection:
-        """Send a track, from the next negotiation on."""
+        """Send a track, from the next negotiation on. A section that sends nothing any more is taken again: people
+        come and go, and a description must not grow with each."""
 
     def remove_sender(self, section: SendingSection) -> None:
         """Send it no longer."""
