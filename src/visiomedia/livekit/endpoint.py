@@ -61,7 +61,9 @@ class Endpoint:
                 self._driver.pump()
                 self.wake()
         except ParseError as error:
-            logger.warning("a client sent what cannot be understood: %s", error)
+            # What it sent may hold addresses and passwords.
+            logger.warning("a client sent what cannot be understood: no %s", error.what)
+            logger.debug("it is refused because %s", error)
             self._counters["garbage"] += 1
             # No second chance: it would send the same again.
             self.session.room.leave(self.session.participant, LeaveReason.STATE_MISMATCH, self._clock.monotonic())

@@ -161,7 +161,7 @@ class SignalSession:
             self._refresh_token(now)
 
     def has_lost_signal(self, now: float) -> bool:
-        """Whether a client that used to ping has been silent for too long: its websocket is no more worth."""
+        """Whether a client that used to ping has been silent for too long: its websocket is worth nothing."""
         return self.is_attached and self._deadlines.heard is not None and now >= self._deadlines.heard
 
     def detach(self, now: float) -> None:
