@@ -89,11 +89,11 @@ $(BIN)/python:
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install -e '.[http,codecs]'
+	$(BIN)/python -m pip install -e '.[http,codecs,livekit]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.run
-	$(BIN)/python -m pip install -e '.[http,codecs]' --group dev
+	$(BIN)/python -m pip install -e '.[http,codecs,livekit]' --group dev
 	@touch $@
 
 $(VENV)/.warm: $(SOURCES) $(VENV)/.run
