@@ -16,7 +16,8 @@ class Handle(NamedTuple):
 class RowAllocator:
     """Gives out the rows of one table. The session plane's side: the turn never allocates.
 
-    A freed row is given out again only once the turn has said that it applied the removal (``acknowledged``).
+    A freed row is given out again only once the turn has said that it applied the removal (``acknowledged``). The last
+    to come back is the first to go out: a peer that comes and goes touches no new memory.
     """
 
     __slots__ = ("_free", "_generations", "_leaving", "capacity", "table")
@@ -24,7 +25,7 @@ class RowAllocator:
     def __init__(self, table: str, capacity: int) -> None:
         self.table = table
         self.capacity = capacity
-        self._free = deque(range(capacity))
+        self._free = list(range(capacity - 1, -1, -1))
         self._generations = [0] * capacity
         self._leaving: deque[tuple[int, int]] = deque()
 
@@ -37,7 +38,7 @@ class RowAllocator:
         """A free row with a new generation. Raises CapacityError where there is none."""
         if not self._free:
             raise CapacityError(self.table, self.capacity)
-        row = self._free.popleft()
+        row = self._free.pop()
         self._generations[row] += 1
         return Handle(row, self._generations[row])
 

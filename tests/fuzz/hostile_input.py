@@ -277,7 +277,8 @@ class HostilePeer:
         rng = self.rng
         mid = rng.choice((str(CONTESTED), str(section), "9", "x" * 16)).encode()
         element = one_byte_element(rng.choice((MID_ID, 10, 11)), mid)
-        ssrc = rng.choice((0, 1, 0xFFFFFFFF, rng.randrange(1 << 32)))
+        # Mostly new ones: more a second than may wait for their binding.
+        ssrc = rng.choice((0, 1, 0xFFFFFFFF)) if rng.randrange(4) == 0 else rng.randrange(1 << 32)
         payload_type = rng.choice((CONTESTED_VP8, CONTESTED_VP8, CONTESTED_RTX, 120, 127))
         return self.packet(section, payload_type, rng.randbytes(50), ssrc=ssrc, first=0x90, middle=self.block(element))
 

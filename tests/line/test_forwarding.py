@@ -99,6 +99,24 @@ def test_contributors_and_padding_stay_behind_and_padding_only_packets_leave_no_
     assert line.drops(Drop.PADDING_ONLY) == 10
 
 
+def test_gaps_that_add_up_cost_no_receiver_its_rollover_counter() -> None:
+    line, _, camera, receiver, subscription = call()
+    camera.send(b"\x10\x00first")
+    line.turn()
+    for _ in range(3):
+        camera.sequence_number = (camera.sequence_number + 20_000) & 0xFFFF
+        camera.payload_type = 99  # of no format that was negotiated: it goes no further
+        camera.send(b"not forwarded")
+        line.turn()
+    camera.payload_type = VIDEO
+    for name in (b"second", b"third"):
+        camera.send(b"\x10\x01" + name)
+        line.turn()
+    first, second, third = receiver.media(subscription)
+    assert [(packet.sequence_number - first.sequence_number) & 0xFFFF for packet in (second, third)] == [2, 3]
+    assert third.payload == b"\x10\x01third"
+
+
 def test_a_packet_from_before_much_padding_never_takes_anothers_number() -> None:
     line, publisher, camera, receiver, subscription = call()
     camera.send_frame(b"a", key=True)

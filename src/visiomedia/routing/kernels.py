@@ -36,6 +36,10 @@ FULL = int(Drop.FULL)
 ADVANCE_LIMIT = 2048
 """A repaired packet this many ahead of the newest repairs nothing that was asked for."""
 
+GAP_LIMIT = HISTORY_BLOCKS * BLOCK_ENTRIES
+"""A gap that history could not fill is not passed on, but told as one packet: gaps that add up to half the sequence
+numbers would leave a receiver with the wrong rollover counter (RFC 3711 section 3.3.1)."""
+
 RTX_TOKENS = 500
 """Retransmissions a receiver may be owed at once; each forwarded packet earns one."""
 
@@ -163,6 +167,20 @@ def _source_time(reception: Any, timestamp: Integer) -> Integer:
 
 
 @subroutine
+def _map(subscription: Any, number: Integer, entry: Any, first_index: Integer, behind: Integer) -> None:
+    """From this packet of a source on, the subscription's numbers continue at ``first_index``."""
+    slot = subscription.mappings % MAPPINGS
+    subscription.map_source[slot] = number
+    subscription.map_first[slot] = first_index
+    subscription.map_offset[slot] = first_index - np.int64(entry.index)
+    subscription.map_timestamp_offset[slot] = subscription.timestamp_offset
+    subscription.map_start[slot] = entry.timestamp
+    subscription.map_behind[slot] = behind
+    subscription.mappings += 1
+    subscription.floor = entry.index
+
+
+@subroutine
 def _switch(
     subscription: Any, number: Integer, source: Any, receptions: NDArray[Any], sources: NDArray[Any], entry: Any
 ) -> None:
@@ -198,15 +216,7 @@ def _switch(
             subscription.switched_down = entry.arrival
         subscription.switches += 1
         subscription.report_at = 0  # receivers learn of the new mapping as soon as it can be told
-    slot = subscription.mappings % MAPPINGS
-    subscription.map_source[slot] = number
-    subscription.map_first[slot] = first_index
-    subscription.map_offset[slot] = first_index - np.int64(entry.index)
-    subscription.map_timestamp_offset[slot] = subscription.timestamp_offset
-    subscription.map_start[slot] = entry.timestamp
-    subscription.map_behind[slot] = behind
-    subscription.mappings += 1
-    subscription.floor = entry.index
+    _map(subscription, number, entry, first_index, behind)
     subscription.current = number
     if subscription.target == number or previous < 0 or sources[previous].layer < source.layer:
         subscription.target = -1
@@ -269,6 +279,10 @@ def forward(
         return False
     slot = (subscription.mappings - 1) % MAPPINGS
     index = np.int64(entry.index) + subscription.map_offset[slot]
+    if index > subscription.highest + GAP_LIMIT:
+        _map(subscription, source_row, entry, np.int64(subscription.highest) + 2, np.int64(0))
+        slot = (subscription.mappings - 1) % MAPPINGS
+        index = np.int64(subscription.highest) + 2
     compose(
         out,
         subscription,
