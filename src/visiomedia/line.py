@@ -343,6 +343,9 @@ def begin(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) ->
     records, state = tables.commands
     while state[APPLIED] < state[WRITTEN] and has_rtcp_room(out):
         command = records[state[APPLIED] % len(records)]
+        ends = command.operation == REMOVE_PATH or command.operation == REMOVE_TRANSPORT
+        if ends and out.state[ROWS_USED] > 0:
+            break  # a goodbye leaves before its path and its keys do: the rest is the next turn's
         _apply(tables, command, out)
         state[APPLIED] += 1
     inject_held(tables.transport, batch, now)

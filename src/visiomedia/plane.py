@@ -156,6 +156,8 @@ class Plane:
         if self._sockets is None or self._loop is None:
             return
         self._turn()
+        while self.commands.waiting:
+            self._turn()
         for descriptor in self._sockets.filenos():
             self._loop.remove_reader(descriptor)
         if self._tick is not None:

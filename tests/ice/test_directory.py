@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.ice.scripted_peer import LOCAL, ScriptedPeer
 from visiomedia.errors import CapacityError, ConfigurationError, InvalidStateError
-from visiomedia.ice import Message, UfragDirectory, username_of
+from visiomedia.ice import Message, MessageClass, UfragDirectory, username_of
 from visiomedia.ice.directory import ATTRIBUTES_EXAMINED
 
 PADDING = struct.pack("!HHI", 0xC057, 4, 0)
@@ -92,3 +92,19 @@ def test_directory_refuses_more_than_its_capacity() -> None:
         directory.register("next", "second")
     with pytest.raises(ConfigurationError):
         UfragDirectory[str](0)
+
+
+def test_answers_find_who_asked_until_it_is_forgotten_or_too_much_was_asked() -> None:
+    directory: UfragDirectory[str] = UfragDirectory(2)
+    asked = [Message(message_class=MessageClass.REQUEST, transaction_id=bytes([n]) * 12) for n in range(3)]
+    answers = [
+        Message(message_class=MessageClass.SUCCESS_RESPONSE, transaction_id=each.transaction_id).serialize()
+        for each in asked
+    ]
+    for request in asked:
+        directory.expect_answer(request.serialize(), "asker")
+    assert [directory.find(answer) for answer in answers] == [None, "asker", "asker"]
+    directory.expect_answer(answers[0], "answers are not asked")
+    assert directory.find(answers[0]) is None
+    directory.forget_answers("asker")
+    assert [directory.find(answer) for answer in answers] == [None, None, None]

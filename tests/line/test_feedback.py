@@ -114,3 +114,20 @@ def test_receiver_reports_tell_loss_once_a_second_and_stop_with_the_stream() -> 
     assert abs(reports[-1].cumulative_lost - 75) <= 25
     line.pass_time(10)
     assert len(publisher.feedback(ReceiverReport)) <= 8
+
+
+def test_audio_levels_are_summed_for_whoever_asks_who_speaks() -> None:
+    line = VirtualLine()
+    publisher = line.endpoint()
+    (microphone,) = publisher.publish(is_audio=True)
+    line.turn()
+    for level in (10, 20, 30):
+        microphone.send(b"voice", elements=[(IDS[ExtensionKind.AUDIO_LEVEL], bytes([0x80 | level]))])
+        line.turn()
+    microphone.send(b"without a level")
+    line.turn()
+    assert microphone.track is not None
+    source = microphone.track.sources[0]
+    assert line.router.audio_level_sums(source) == (60, 3)
+    line.router.remove_source(microphone.track, source)
+    assert line.router.audio_level_sums(source) == (0, 0)

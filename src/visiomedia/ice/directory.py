@@ -1,6 +1,7 @@
 """Finding the agent of a datagram from an unknown address by its USERNAME (RFC 8445 section 7.2.2)."""
 
 import struct
+from collections import OrderedDict
 from typing import Final, Generic, TypeVar
 
 from visiomedia.errors import CapacityError, ConfigurationError, InvalidStateError
@@ -43,15 +44,17 @@ def username_of(data: bytes) -> str | None:
 
 
 class UfragDirectory(Generic[OwnerT]):
-    """Whom each local ufrag belongs to. One lookup costs one bounded walk over a datagram and one hash."""
+    """Whom each local ufrag belongs to, and who waits for which answer. One lookup costs one bounded walk over a
+    datagram and one hash."""
 
-    __slots__ = ("_capacity", "_owners")
+    __slots__ = ("_asked", "_capacity", "_owners")
 
     def __init__(self, capacity: int) -> None:
         if capacity < 1:
             raise ConfigurationError("capacity", capacity, "at least 1")
         self._capacity = capacity
         self._owners: dict[str, OwnerT] = {}
+        self._asked: OrderedDict[bytes, OwnerT] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -76,7 +79,25 @@ class UfragDirectory(Generic[OwnerT]):
         """Forget a ufrag; harmless when it is not there."""
         self._owners.pop(ufrag, None)
 
+    def expect_answer(self, request: bytes, owner: OwnerT) -> None:
+        """Lead the answers to a Binding request of ours to who sent it; harmless for any other datagram.
+
+        As many are remembered as ufrags may be registered, the latest.
+        """
+        if request[:2] == _BINDING_REQUEST.to_bytes(2, "big") and len(request) >= HEADER_LENGTH:
+            self._asked[request[8:HEADER_LENGTH]] = owner
+            while len(self._asked) > self._capacity:
+                self._asked.popitem(last=False)
+
+    def forget_answers(self, owner: OwnerT) -> None:
+        """Whoever asked is gone."""
+        for transaction in [asked for asked, waiting in self._asked.items() if waiting is owner]:
+            del self._asked[transaction]
+
     def find(self, data: bytes) -> OwnerT | None:
-        """The owner a datagram names, or None: no Binding request, or a ufrag of nobody's."""
+        """The owner a datagram names, or None: neither a Binding request for a ufrag of ours nor an answer."""
         ufrag = username_of(data)
-        return None if ufrag is None else self._owners.get(ufrag)
+        if ufrag is not None:
+            return self._owners.get(ufrag)
+        is_answer = data[:2] in (b"\x01\x01", b"\x01\x11")
+        return self._asked.get(data[8:HEADER_LENGTH]) if is_answer and self._asked else None

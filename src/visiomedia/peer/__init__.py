@@ -1,5 +1,7 @@
 """Remote endpoints."""
 
-from visiomedia.peer.peer import Peer, Transceiver
+from visiomedia.peer.dial import dial
+from visiomedia.peer.peer import Peer
+from visiomedia.peer.transceiver import Transceiver
 
-__all__ = ["Peer", "Transceiver"]
+__all__ = ["Peer", "Transceiver", "dial"]

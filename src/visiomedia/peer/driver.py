@@ -5,14 +5,17 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
+from visiomedia.batch import RowKind
 from visiomedia.engine import Address
 from visiomedia.errors import CapacityError
 from visiomedia.ice.credentials import Credentials
+from visiomedia.peer.full_agent import FullAgent
 from visiomedia.plane import Plane
 from visiomedia.rows import Handle
 from visiomedia.srtp.certificate import Fingerprint
 from visiomedia.srtp.crypto import SessionKeys, make_session_keys
 from visiomedia.srtp.dtls import DtlsRole, HandshakeCompleted
+from visiomedia.transport.reference import classify
 from visiomedia.transport.webrtc import (
     PathForgotten,
     PathSelected,
@@ -39,9 +42,13 @@ class TransportDriver:
         handle_rtcp: Callable[[bytes], None],
         takes_reduced_size: bool,
         settings: WebRtcSettings | None = None,
+        agent: FullAgent | None = None,
     ) -> None:
         self.plane = plane
-        self.engine = WebRtcTransport(plane.identity, plane.limiter, settings=settings)
+        self.agent = agent
+        """Who holds the ICE conversation instead of the engine's lite agent, for a peer that is dialled."""
+        local = None if agent is None else agent.credentials
+        self.engine = WebRtcTransport(plane.identity, plane.limiter, local=local, settings=settings)
         self._handle_event = handle_event
         self._handle_unknown_media = handle_unknown_media
         self._handle_rtcp = handle_rtcp
@@ -65,6 +72,12 @@ class TransportDriver:
         self.engine.set_remote(remote, role, fingerprints, now)
         self.pump(now)
 
+    def use_address(self, address: Address) -> None:
+        """See ``WebRtcTransport.use_address``."""
+        now = self.plane.clock.monotonic()
+        self.engine.use_address(address, now)
+        self.pump(now)
+
     def restart_ice(self, remote: Credentials | None) -> Credentials:
         """Begin an ICE restart; returns our new credentials."""
         now = self.plane.clock.monotonic()
@@ -77,6 +90,9 @@ class TransportDriver:
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """See ``plane.TransportOwner``."""
+        if self.agent is not None and classify(data) is RowKind.STUN:
+            self.agent.receive_datagram(data, address)
+            return
         self.engine.receive_datagram(data, address, now)
         self.pump(now)
 
@@ -164,6 +180,8 @@ class TransportDriver:
         self._arm()
         for ufrag in self._ufrags:
             self.plane.directory.unregister(ufrag)
+        if self.agent is not None:
+            self.plane.directory.forget_answers(self)
         for address, path in self._paths.items():
             self.plane.remove_path(path, address)
         self._paths.clear()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from visiomedia.engine import Address
 from visiomedia.errors import (
     CapacityError,
     ConfigurationError,
@@ -17,29 +18,27 @@ from visiomedia.errors import (
 )
 from visiomedia.ice.candidate import host_candidate
 from visiomedia.ice.credentials import Credentials
-from visiomedia.peer.binding import MediaBinding, ReceivingSection, StreamBinder
+from visiomedia.peer.binding import MediaBinding, StreamBinder
 from visiomedia.peer.driver import TransportDriver
-from visiomedia.plane import Plane
-from visiomedia.routing.router import Subscription, Track
-from visiomedia.routing.tables import MAX_LAYERS
+from visiomedia.peer.full_agent import FullAgent
+from visiomedia.peer.settlement import Settlement
+from visiomedia.peer.transceiver import Transceiver
+from visiomedia.plane import Plane, TransportOwner
+from visiomedia.routing.router import Track
 from visiomedia.rows import Handle
-from visiomedia.rtp.extensions import KIND_BY_URI, ExtensionKind
-from visiomedia.rtp.payload.codec import codec_from_name
 from visiomedia.rtp.rtcp import Goodbye, parse_compound
-from visiomedia.rtp.tables import NO_PRIMARY
 from visiomedia.sdp.attributes import Candidate, Setup
 from visiomedia.sdp.capabilities import SERVER_CAPABILITIES, Capabilities
 from visiomedia.sdp.description import MediaDescription, SessionDescription
 from visiomedia.sdp.negotiation import (
     LocalTransport,
     NegotiatedSection,
-    OutgoingStream,
     SectionPlan,
     choose_format,
     create_answer,
     negotiated,
-    offered_setup,
 )
+from visiomedia.sdp.offer import OfferedSection, check_answer, create_offer
 from visiomedia.srtp.certificate import Fingerprint
 from visiomedia.srtp.dtls import Closed, DtlsRole, HandshakeCompleted
 from visiomedia.transport.webrtc import Failed, TransportEvent, WebRtcSettings
@@ -47,54 +46,8 @@ from visiomedia.transport.webrtc import Failed, TransportEvent, WebRtcSettings
 logger = logging.getLogger(__name__)
 
 
-class Transceiver:
-    """One audio or video section of a peer: what comes in by it, and what goes out."""
-
-    __slots__ = ("_peer", "kind", "mid", "offered", "outgoing", "stream", "subscription", "track")
-
-    def __init__(self, peer: "Peer", offered: MediaDescription) -> None:
-        self._peer = peer
-        self.mid = offered.mid
-        self.kind = offered.kind
-        self.offered = offered
-        self.track: Track | None = None
-        """What the peer publishes here."""
-        self.outgoing: Track | None = None
-        self.stream: OutgoingStream | None = None
-        self.subscription: Subscription | None = None
-
-    def send(self, track: Track, *, stream_id: str | None = None) -> None:
-        """Forward a track to the peer by this section, from the next answer on.
-
-        ``stream_id``: tracks with one are played together; by default those of one publisher are.
-        Raises InvalidStateError where another is sent here already, or the peer has ended.
-        """
-        if self._peer.closed.done():
-            raise InvalidStateError("the peer has ended")
-        if self.outgoing is not None and self.outgoing.is_closed:
-            self.stop()
-        if self.outgoing is not None:
-            raise InvalidStateError(f"section {self.mid!r} sends a track already")
-        router, transport = self._peer.plane.router, self._peer.transport
-        self.outgoing = track
-        self.stream = OutgoingStream(
-            ssrc=router.new_ssrc(transport),
-            rtx_ssrc=0 if track.is_audio else router.new_ssrc(transport),
-            cname=track.cname,
-            stream_id=stream_id or track.cname,
-            track_id=f"{track.kind}-{track.handle.row}-{track.handle.generation}",
-        )
-
-    def stop(self) -> None:
-        """Forward nothing more by this section."""
-        if self.subscription is not None:
-            self._peer.plane.router.unsubscribe(self.subscription)
-            self._peer.plane.wake()
-        self.outgoing = self.stream = self.subscription = None
-
-
 class _RemoteTransport(NamedTuple):
-    """What an offer says of its side of the transport, and which DTLS role that leaves us."""
+    """What a description says of its side of the transport, and which DTLS role that leaves us."""
 
     credentials: Credentials
     role: DtlsRole
@@ -104,7 +57,10 @@ class _RemoteTransport(NamedTuple):
 class Peer:
     """A remote WebRTC endpoint on a plane. ``async with Peer(plane) as peer:`` closes it at the end.
 
-    ``receive_offer`` tells what the peer has; decide with ``Transceiver.send`` what it gets; ``answer`` settles both.
+    Where the peer offers: ``receive_offer`` tells what it has; decide with ``Transceiver.send`` what it gets;
+    ``answer`` settles both. Where we offer: ``add_sender`` and ``add_receiver``, ``create_offer``, then
+    ``receive_answer``; ``needs_negotiation`` says when the next is due. One side makes all offers of a peer: whoever
+    made the first.
     """
 
     def __init__(
@@ -113,6 +69,7 @@ class Peer:
         *,
         capabilities: Capabilities = SERVER_CAPABILITIES,
         settings: WebRtcSettings | None = None,
+        agent: FullAgent | None = None,
         on_closed: Callable[[str], object] | None = None,
     ) -> None:
         self.plane = plane
@@ -124,6 +81,7 @@ class Peer:
         """Done with the reason when the peer has ended."""
         self._capabilities = capabilities
         self._settings = settings
+        self._agent = agent
         self._on_closed = on_closed
         self._driver: TransportDriver | None = None
         self._offer: tuple[SessionDescription, _RemoteTransport] | None = None
@@ -134,6 +92,11 @@ class Peer:
         self._sources: dict[int, tuple[Track, Handle]] = {}
         self._refused: set[int] = set()
         self._negotiated: dict[str, NegotiatedSection] = {}
+        self.needs_negotiation = False
+        """Whether something has changed that only an offer of ours can tell the peer."""
+        self._own_offer: SessionDescription | None = None
+        self._described: SessionDescription | None = None
+        self._heard: dict[Handle, tuple[int, int]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -149,6 +112,30 @@ class Peer:
         if self._driver is None:
             raise InvalidStateError("there is no description yet")
         return self._driver.handle
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is closed."""
+        return self.closed.done()
+
+    def use_address(self, address: Address) -> None:
+        """A full agent has nominated this address. See ``FullAgent.run``."""
+        if self._driver is not None:
+            self._driver.use_address(address)
+
+    @property
+    def owner(self) -> TransportOwner:
+        """Who gets what the plane hands up of this peer. Raises InvalidStateError before the first description."""
+        if self._driver is None:
+            raise InvalidStateError("there is no description yet")
+        return self._driver
+
+    @property
+    def remote_credentials(self) -> Credentials:
+        """The peer's, of its last description. Raises InvalidStateError before it."""
+        if self._remote is None:
+            raise InvalidStateError("the peer has described nothing yet")
+        return self._remote.credentials
 
     @property
     def tracks(self) -> list[Track]:
@@ -167,6 +154,8 @@ class Peer:
         """
         if self.closed.done():
             raise InvalidStateError("the peer has ended")
+        if self._described is not None or self._own_offer is not None:
+            raise InvalidStateError("offers of this peer are made here")
         with self._ends_without_a_description():
             return self._receive_offer(SessionDescription.parse(sdp))
 
@@ -183,14 +172,8 @@ class Peer:
     def _receive_offer(self, offer: SessionDescription) -> list[Transceiver]:
         remote = self._remote_transport(offer)
         if self._driver is None:
-            self._driver = TransportDriver(
-                self.plane,
-                handle_event=self._handle_event,
-                handle_unknown_media=self._bind,
-                handle_rtcp=self._handle_rtcp,
-                takes_reduced_size=all(section.reduced_size_rtcp for section in offer.media if section.is_rtp),
-                settings=self._settings,
-            )
+            rtp = [section for section in offer.media if section.is_rtp]
+            self._driver = self._make_driver(takes_reduced_size=all(section.reduced_size_rtcp for section in rtp))
         known = set(self.transceivers)
         try:
             for section in offer.media:
@@ -208,24 +191,36 @@ class Peer:
                 transceiver.stop()
         return [self.transceivers[section.mid] for section in offer.media if section.mid in self.transceivers]
 
-    def _remote_transport(self, offer: SessionDescription) -> _RemoteTransport:
-        live = [section for section in offer.media if not section.is_rejected]
+    def _make_driver(self, *, takes_reduced_size: bool) -> TransportDriver:
+        return TransportDriver(
+            self.plane,
+            handle_event=self._handle_event,
+            handle_unknown_media=self._bind,
+            handle_rtcp=self._handle_rtcp,
+            takes_reduced_size=takes_reduced_size,
+            settings=self._settings,
+            agent=self._agent,
+        )
+
+    def _remote_transport(self, description: SessionDescription) -> _RemoteTransport:
+        live = [section for section in description.media if not section.is_rejected]
         if not live:
-            raise NegotiationError("the offer has no section to accept")
-        mids = [section.mid for section in offer.media]
+            raise NegotiationError("the description has no section to accept")
+        mids = [section.mid for section in description.media]
         if len(set(mids)) != len(mids) or "" in mids:
             raise NegotiationError("every section needs a mid of its own (a=mid, RFC 5888)")
         transport = live[0].transport
         if transport.ice_ufrag is None or transport.ice_password is None:
-            raise NegotiationError("the offer lacks ICE credentials (a=ice-ufrag, a=ice-pwd)")
+            raise NegotiationError("the description lacks ICE credentials (a=ice-ufrag, a=ice-pwd)")
         if not transport.fingerprints:
-            raise NegotiationError("the offer lacks a certificate's fingerprint (a=fingerprint)")
+            raise NegotiationError("the description lacks a certificate's fingerprint (a=fingerprint)")
         try:
             credentials = Credentials(transport.ice_ufrag, transport.ice_password)
             fingerprints = tuple(Fingerprint.parse(value) for value in transport.fingerprints)
         except (ParseError, ConfigurationError) as error:
-            raise NegotiationError(f"the offer's transport: {error}") from error
-        role = DtlsRole.CLIENT if offered_setup(offer) is Setup.PASSIVE else DtlsRole.SERVER
+            raise NegotiationError(f"the description's transport: {error}") from error
+        setup = live[0].transport.setup or Setup.ACTPASS
+        role = DtlsRole.CLIENT if setup is Setup.PASSIVE else DtlsRole.SERVER
         before = self._remote
         if before is not None and (before.role is not role or set(before.fingerprints) != set(fingerprints)):
             # RFC 8842 section 4: it would be another DTLS association.
@@ -235,7 +230,7 @@ class Peer:
     def _receive_section(self, section: MediaDescription) -> None:
         transceiver = self.transceivers.get(section.mid)
         if transceiver is None:
-            transceiver = self.transceivers[section.mid] = Transceiver(self, section)
+            transceiver = self.transceivers[section.mid] = Transceiver(self, section.mid, section.kind)
         transceiver.offered = section
         chosen = choose_format(section, self._capabilities)
         if not section.direction.sends or chosen is None:
@@ -264,7 +259,6 @@ class Peer:
             return self._answer(*self._offer, self._driver)
 
     def _answer(self, offer: SessionDescription, remote: _RemoteTransport, driver: TransportDriver) -> str:
-        now = self.plane.clock.monotonic()
         if self._remote is not None and remote.credentials != self._remote.credentials:
             driver.restart_ice(remote.credentials)
         answer = create_answer(offer, self._local_transport(), self._plans(), self._capabilities)
@@ -272,12 +266,16 @@ class Peer:
             if section.is_rtp:
                 self._negotiated[section.mid] = negotiated(section, offered)
         self._offer = None
-        self._settle()
-        driver.set_remote(remote.credentials, remote.role, remote.fingerprints, now)
+        self._settle(driver, remote)
+        return answer.serialize()
+
+    def _settle(self, driver: TransportDriver, remote: _RemoteTransport) -> None:
+        """Both descriptions are known: what follows from them begins."""
+        Settlement.of(self._negotiated.values()).apply(self.plane, self.transport, self._binder)
+        driver.set_remote(remote.credentials, remote.role, remote.fingerprints, self.plane.clock.monotonic())
         self._remote = remote
         if self.connected.done():
             self._subscribe()
-        return answer.serialize()
 
     def _plans(self) -> Mapping[str, SectionPlan]:
         plans = {}
@@ -292,61 +290,140 @@ class Peer:
             )
         return plans
 
+    # --- offers of ours ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_negotiating(self) -> bool:
+        """Whether an offer of ours waits for its answer."""
+        return self._own_offer is not None
+
+    def add_sender(self, track: Track, *, stream_id: str | None = None, track_id: str | None = None) -> Transceiver:
+        """Forward a track to the peer, from the next negotiation that we offer on.
+
+        A section that sends nothing any more is taken again: a description does not grow with those who come and go.
+        Raises InvalidStateError where the peer offers or has ended, CapacityError.
+        """
+        self._begin_to_offer()
+        free = (t for t in self.transceivers.values() if t.kind == track.kind and t.outgoing is None)
+        transceiver = next(free, None)
+        if transceiver is None:
+            transceiver = Transceiver(self, str(len(self.transceivers)), track.kind)
+        transceiver.send(track, stream_id=stream_id, track_id=track_id)
+        self.transceivers[transceiver.mid] = transceiver
+        self.needs_negotiation = True
+        return transceiver
+
+    def remove_sender(self, transceiver: Transceiver) -> None:
+        """Forward nothing by this section any more. Harmless when it has stopped, or the track has ended."""
+        if transceiver.outgoing is not None:
+            transceiver.stop()
+            self.needs_negotiation = True
+
+    def add_receiver(self, kind: str) -> Transceiver:
+        """Offer to receive ``audio`` or ``video``, from the next negotiation on; its ``track`` is there after it.
+
+        Raises InvalidStateError where the peer offers or has ended.
+        """
+        self._begin_to_offer()
+        transceiver = Transceiver(self, str(len(self.transceivers)), kind)
+        transceiver.is_wanted = True
+        self.transceivers[transceiver.mid] = transceiver
+        self.needs_negotiation = True
+        return transceiver
+
+    def restart_ice(self) -> None:
+        """Take new ICE credentials with the next offer of ours, which replaces one that waits for its answer."""
+        self._begin_to_offer()
+        assert self._driver is not None, "whoever offers has a transport"
+        self._own_offer = None
+        self.needs_negotiation = True
+        if self._remote is not None:
+            self._driver.restart_ice(None)
+
+    def create_offer(self) -> str:
+        """An offer of everything there is; its answer is due before the next one.
+
+        Raises InvalidStateError where one waits for its answer, the peer offers or has ended, or there is nothing.
+        """
+        self._begin_to_offer()
+        if self._own_offer is not None:
+            raise InvalidStateError("an offer waits for its answer")
+        sections = [
+            OfferedSection(
+                kind=transceiver.kind,
+                mid=transceiver.mid,
+                receives=transceiver.is_wanted,
+                stream=transceiver.stream,
+                codec=None if transceiver.outgoing is None else transceiver.outgoing.format,
+            )
+            for transceiver in self.transceivers.values()
+        ]
+        if not sections:
+            raise InvalidStateError("there is nothing to offer: add a sender or a receiver first")
+        offer = create_offer(self._local_transport(), sections, self._capabilities, self._described)
+        self._own_offer = self._described = offer
+        self.needs_negotiation = False
+        return offer.serialize()
+
+    def receive_answer(self, sdp: str) -> None:
+        """Take in the answer to our offer.
+
+        Raises:
+            ParseError: it is no session description.
+            NegotiationError: it does not fit the offer.
+            InvalidStateError: no offer waits for one.
+        """
+        if self._own_offer is None or self._driver is None:
+            raise InvalidStateError("no offer waits for an answer")
+        with self._ends_without_a_description():
+            answer = SessionDescription.parse(sdp)
+            settled = check_answer(self._own_offer, answer)
+            remote = self._remote_transport(answer)
+            self._own_offer = None
+            self._negotiated = settled
+            for transceiver in self.transceivers.values():
+                self._receive_answered(transceiver, settled[transceiver.mid])
+            self._settle(self._driver, remote)
+
+    def _receive_answered(self, transceiver: Transceiver, section: NegotiatedSection) -> None:
+        if not section.receives or section.codec is None:
+            self._end_track(transceiver)
+        elif transceiver.track is None:
+            transceiver.track = self.plane.router.add_track(
+                self.transport, format=section.codec, is_audio=transceiver.kind == "audio", cname=self._cname
+            )
+
+    def _begin_to_offer(self) -> None:
+        if self.closed.done():
+            raise InvalidStateError("the peer has ended")
+        if self._described is None and (self._remote is not None or self._offer is not None):
+            raise InvalidStateError("the peer makes the offers")
+        if self._driver is None:
+            # Before the first answer nobody knows whether reduced-size RTCP is taken; compounds always are.
+            self._driver = self._make_driver(takes_reduced_size=False)
+
+    @property
+    def local_candidates(self) -> list[str]:
+        """Where we listen, best first: ``candidate:`` and what follows (RFC 8839 section 5.1)."""
+        return [
+            host_candidate(address.host, address.port, local_preference=65535 - preference).serialize()
+            for preference, address in enumerate(self.plane.local_addresses)
+        ]
+
     def _local_transport(self) -> LocalTransport:
         assert self._driver is not None, "a description has come"
         self._version += 1
         engine = self._driver.engine
-        candidates = []
-        for preference, address in enumerate(self.plane.local_addresses):
-            host = host_candidate(address.host, address.port, local_preference=65535 - preference)
-            candidates.append(Candidate.parse(host.serialize().removeprefix("candidate:")))
+        candidates = [Candidate.parse(line.removeprefix("candidate:")) for line in self.local_candidates]
         return LocalTransport(
             ufrag=engine.local_credentials.ufrag,
             password=engine.local_credentials.password,
             fingerprint=engine.fingerprint.serialize(),
             candidates=candidates,
+            is_lite=self._agent is None,
             session_id=int.from_bytes(engine.local_credentials.ufrag.encode()[:6], "big"),
             version=self._version,
         )
-
-    def _settle(self) -> None:
-        """Tell the plane what ids and payload types mean, and the binder what may come."""
-        assert self._driver is not None, "a description has come"
-        received: dict[int, int] = {}
-        kinds: dict[int, ExtensionKind] = {}
-        payload_types: dict[int, tuple[int, int, bool, int, int]] = {}
-        sections: dict[str, ReceivingSection] = {}
-        mixed = True
-        for section in self._negotiated.values():
-            if section.codec is None:
-                continue
-            mixed = mixed and section.allows_mixed_extensions
-            for identifier, uri in section.extensions.items():
-                kinds[identifier] = KIND_BY_URI[uri]
-                received[identifier] = int(KIND_BY_URI[uri])
-            is_audio = section.kind == "audio"
-            for codec in section.receive_codecs:
-                primary = NO_PRIMARY if codec.apt is None else codec.apt
-                number = codec.payload_type
-                payload_types[number] = (
-                    number,
-                    codec_from_name(codec.name),
-                    is_audio,
-                    primary,
-                    codec.clock_rate,
-                )
-            if section.receives:
-                sections[section.mid] = ReceivingSection(
-                    mid=section.mid,
-                    payload_types=frozenset({section.codec.payload_type}),
-                    repair_payload_types=frozenset({section.rtx.payload_type} if section.rtx else ()),
-                    rids=section.rids[:MAX_LAYERS],
-                    declared=dict(section.ssrcs),
-                )
-        sent = {int(kind): identifier for identifier, kind in kinds.items()}
-        self.plane.set_extensions(self.transport, received=received, sent=sent, mixed=mixed)
-        self.plane.set_payload_types(self.transport, list(payload_types.values()))
-        self._binder.update(sections, kinds)
 
     # --- what the transport says ------------------------------------------------------------------------------------
 
@@ -382,6 +459,23 @@ class Peer:
             except CapacityError as error:
                 logger.warning("a track is not forwarded: %s", error)
         self.plane.wake()
+
+    def audio_levels(self) -> dict[Track, int]:
+        """How loud each track was since the last call, by the senders' own account: -dBov, 0 the loudest (RFC 6464).
+
+        Tracks of which nothing came are left out.
+        """
+        levels = {}
+        for track in self.tracks:
+            source = track.sources.get(0)
+            if not track.is_audio or source is None:
+                continue
+            total, count = self.plane.router.audio_level_sums(source)
+            before_total, before_count = self._heard.get(source, (0, 0))
+            self._heard[source] = (total, count)
+            if count > before_count:
+                levels[track] = (total - before_total) // (count - before_count)
+        return levels
 
     def _bind(self, packet: bytes) -> None:
         """An SSRC that nothing has bound: find its section and layer."""

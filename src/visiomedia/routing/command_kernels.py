@@ -82,6 +82,8 @@ def add_source(routing: RoutingTables, receptions: NDArray[Any], nacks: NDArray[
     source.key_frame_asked = 0
     source.packets = 0
     source.octets = 0
+    source.level_sum = 0
+    source.levels = 0
     source.recovered = 0
     source.duplicates = 0
     source.padding_packets = 0

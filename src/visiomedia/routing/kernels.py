@@ -26,6 +26,7 @@ from visiomedia.rtp.payload_kernels import describe_payload
 
 RTP = int(RowKind.RTP)
 RTX = 10
+NO_LEVEL = 255
 DUPLICATE = int(Drop.DUPLICATE)
 PADDING_ONLY = int(Drop.PADDING_ONLY)
 NOT_FORWARDED = int(Drop.NOT_FORWARDED)
@@ -148,6 +149,9 @@ def receive_media(
         source.payload_type = row.payload_type
         source.packets += 1
         source.octets += row.payload_length
+        if row.audio_level != NO_LEVEL:
+            source.level_sum += row.audio_level
+            source.levels += 1
         if row.is_recovered != 0:
             source.recovered += 1
         if row.is_key_frame != 0 and row.starts_frame != 0:

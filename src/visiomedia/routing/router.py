@@ -145,6 +145,13 @@ class Router:
                 repairs.remove(source)
         self._release_source(source)
 
+    def audio_level_sums(self, source: Handle) -> tuple[int, int]:
+        """Audio levels of a source so far (RFC 6464, -dBov): their sum, and how many. Zeros once it is gone."""
+        row = self.tables.sources[source.row]
+        if not self.has_source(source) or row["generation"] != source.generation:
+            return 0, 0
+        return int(row["level_sum"]), int(row["levels"])
+
     def has_source(self, source: Handle) -> bool:
         """Whether an SSRC is still bound."""
         return self._sources.is_current(source)

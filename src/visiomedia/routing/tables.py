@@ -59,6 +59,8 @@ SOURCE = record(
         ("nack_at", "<i8"),
         ("packets", "<i8"),
         ("octets", "<i8"),
+        ("level_sum", "<i8"),  # of audio levels (RFC 6464), -dBov, of so many packets that had one
+        ("levels", "<i8"),
         ("recovered", "<i8"),
         ("duplicates", "<i8"),
         ("padding_packets", "<i8"),

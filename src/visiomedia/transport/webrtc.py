@@ -229,6 +229,15 @@ class WebRtcTransport:
         self.agent.restart(self._local, remote, now)
         return self._local
 
+    def use_address(self, address: Address, now: float) -> None:
+        """A full agent elsewhere has nominated this address: what we send goes there, and DTLS begins."""
+        if self.state in (TransportState.FAILED, TransportState.CLOSED):
+            return
+        if address not in self._validated:
+            self._handle_ice(CandidatePairValidated(address, 0), now)
+        self._handle_ice(CandidatePairNominated(address), now)
+        self._drain(now)
+
     def send_application_data(self, data: bytes, now: float) -> None:
         """Encrypt and queue one message of the data channel's transport (RFC 8261)."""
         if self._dtls is None:
