@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from visiomedia.net import interface_addresses
-from visiomedia.peer import Peer
+from visiomedia.peer import DataChannel, Peer
 from visiomedia.plane import Plane
 
 PLANE = web.AppKey("plane", Plane)
@@ -44,12 +44,17 @@ async def plane(app: web.Application) -> AsyncIterator[None]:
 
 async def offer(request: web.Request) -> web.Response:
     """One visitor: an offer in, an answer out."""
-    peer = Peer(request.app[PLANE], on_closed=lambda reason: peers.discard(peer))
+    peer = Peer(request.app[PLANE], on_closed=lambda reason: peers.discard(peer), on_data_channel=echo)
     peers.add(peer)  # a peer lives as long as somebody holds it
     for transceiver in peer.receive_offer(await request.text()):
         if transceiver.track is not None:
             transceiver.send(transceiver.track)
     return web.Response(text=peer.answer())
+
+
+def echo(channel: DataChannel) -> None:
+    """A data channel that the visitor has opened: what comes in goes out again."""
+    channel.on_message = channel.send
 
 
 async def index(request: web.Request) -> web.Response:

@@ -1,5 +1,6 @@
 """aiortc answers our offers: what we dial, its full ICE against ours, and what a lite server offers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import aioice.ice
@@ -9,7 +10,8 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from tests.interop.media import PictureTrack
 from tests.interop.test_aiortc import first_picture
-from visiomedia.peer import Peer, dial
+from visiomedia.errors import InvalidStateError
+from visiomedia.peer import DataChannel, Peer, dial
 from visiomedia.plane import Plane
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(60)]
@@ -80,3 +82,54 @@ async def test_a_lite_server_offers_adds_and_takes_a_section_again(monkeypatch: 
     finally:
         await camera.close()
         await screen.close()
+
+
+@pytest.mark.parametrize("setup", ["actpass", "passive"])
+async def test_data_channels_of_either_side_carry_text_and_bytes_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, setup: str
+) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+    messages: list[bytes | str] = ["é", b"\x00\xff", "", bytes(range(256)) * 1000, "y" * 60_000]
+    theirs: asyncio.Queue[bytes | str] = asyncio.Queue()
+    ours: asyncio.Queue[bytes | str] = asyncio.Queue()
+
+    def echo(channel: DataChannel) -> None:
+        assert (channel.label, channel.protocol, channel.ordered, channel.max_retransmits) == ("chat", "p", False, 3)
+        channel.on_message = channel.send
+
+    caller = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    try:
+        async with Plane(["127.0.0.1"], 0) as plane, Peer(plane, on_data_channel=echo) as peer:
+            chat = caller.createDataChannel("chat", ordered=False, maxRetransmits=3, protocol="p")
+            chat.on("message", theirs.put_nowait)
+            caller.on("datachannel", lambda channel: channel.on("message", channel.send))
+            opened = asyncio.Event()
+            chat.on("open", opened.set)
+            await caller.setLocalDescription(await caller.createOffer())
+            peer.receive_offer(caller.localDescription.sdp.replace("a=setup:actpass", f"a=setup:{setup}"))
+            answer = peer.answer()
+            assert "a=sctp-port:5000" in answer and "a=max-message-size:262144" in answer
+            reliable = peer.create_data_channel("ours")
+            reliable.on_message = ours.put_nowait
+            became_open = asyncio.Event()
+            reliable.on_open = became_open.set
+            await caller.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+            async with asyncio.timeout(20):
+                await opened.wait()
+                await became_open.wait()
+                for message in messages[:3]:
+                    chat.send(message)
+                assert [await theirs.get() for _ in messages[:3]] == messages[:3]
+                for message in messages:
+                    reliable.send(message)
+                assert [await ours.get() for _ in messages] == messages
+            closed = asyncio.Event()
+            reliable.on_closed = closed.set
+            reliable.close()
+            async with asyncio.timeout(10):
+                await closed.wait()
+            assert not reliable.is_open
+            with pytest.raises(InvalidStateError):
+                reliable.send("late")
+    finally:
+        await caller.close()

@@ -78,6 +78,14 @@ class TransportDriver:
         self.engine.use_address(address, now)
         self.pump(now)
 
+    def send_application_data(self, data: bytes) -> None:
+        """Encrypt one packet of the data channels and send it; dropped where nothing can be sent any more."""
+        if self.engine.state is not TransportState.CONNECTED:
+            return
+        now = self.plane.clock.monotonic()
+        self.engine.send_application_data(data, now)
+        self.pump(now)
+
     def restart_ice(self, remote: Credentials | None) -> Credentials:
         """Begin an ICE restart; returns our new credentials."""
         now = self.plane.clock.monotonic()

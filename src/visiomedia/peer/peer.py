@@ -19,6 +19,8 @@ from visiomedia.errors import (
 from visiomedia.ice.candidate import host_candidate
 from visiomedia.ice.credentials import Credentials
 from visiomedia.peer.binding import MediaBinding, StreamBinder
+from visiomedia.peer.data_channel import SETTINGS as SCTP
+from visiomedia.peer.data_channel import DataChannel, DataChannels
 from visiomedia.peer.driver import TransportDriver
 from visiomedia.peer.full_agent import FullAgent
 from visiomedia.peer.settlement import Settlement
@@ -40,10 +42,19 @@ from visiomedia.sdp.negotiation import (
 )
 from visiomedia.sdp.offer import OfferedSection, check_answer, create_offer
 from visiomedia.srtp.certificate import Fingerprint
-from visiomedia.srtp.dtls import Closed, DtlsRole, HandshakeCompleted
+from visiomedia.srtp.dtls import ApplicationDataReceived, Closed, DtlsRole, HandshakeCompleted
 from visiomedia.transport.webrtc import Failed, TransportEvent, WebRtcSettings
 
 logger = logging.getLogger(__name__)
+
+DATA_MID = "data"
+"""Names the section of data channels in our offers."""
+
+SCTP_PORT = 5000
+"""RFC 8841 section 5 leaves it free; everybody says 5000."""
+
+
+DATA_PLAN = SectionPlan(sctp_port=SCTP_PORT, max_message_size=SCTP.maximum_message)
 
 
 class _RemoteTransport(NamedTuple):
@@ -58,9 +69,9 @@ class Peer:
     """A remote WebRTC endpoint on a plane. ``async with Peer(plane) as peer:`` closes it at the end.
 
     Where the peer offers: ``receive_offer`` tells what it has; decide with ``Transceiver.send`` what it gets;
-    ``answer`` settles both. Where we offer: ``add_sender`` and ``add_receiver``, ``create_offer``, then
-    ``receive_answer``; ``needs_negotiation`` says when the next is due. One side makes all offers of a peer: whoever
-    made the first.
+    ``answer`` settles both. Where we offer: ``add_sender``, ``add_receiver`` and ``create_data_channel``,
+    ``create_offer``, then ``receive_answer``; ``needs_negotiation`` says when the next is due. One side makes all
+    offers of a peer: whoever made the first. Data channels are opened by either side.
     """
 
     def __init__(
@@ -71,8 +82,11 @@ class Peer:
         settings: WebRtcSettings | None = None,
         agent: FullAgent | None = None,
         on_closed: Callable[[str], object] | None = None,
+        on_data_channel: Callable[[DataChannel], object] | None = None,
     ) -> None:
         self.plane = plane
+        self.on_data_channel = on_data_channel
+        """Called with each data channel that the peer has opened; what it sends comes after the call."""
         self.transceivers: dict[str, Transceiver] = {}
         """By mid, in the order of the description."""
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -96,6 +110,7 @@ class Peer:
         """Whether something has changed that only an offer of ours can tell the peer."""
         self._own_offer: SessionDescription | None = None
         self._described: SessionDescription | None = None
+        self._data = DataChannels(plane.clock, self._tell_data_channel)
         self._heard: dict[Handle, tuple[int, int]] = {}
 
     async def __aenter__(self) -> Self:
@@ -261,9 +276,9 @@ class Peer:
     def _answer(self, offer: SessionDescription, remote: _RemoteTransport, driver: TransportDriver) -> str:
         if self._remote is not None and remote.credentials != self._remote.credentials:
             driver.restart_ice(remote.credentials)
-        answer = create_answer(offer, self._local_transport(), self._plans(), self._capabilities)
+        answer = create_answer(offer, self._local_transport(), self._plans(offer), self._capabilities)
         for section, offered in zip(answer.media, offer.media, strict=True):
-            if section.is_rtp:
+            if section.is_rtp or section.is_data_channel:
                 self._negotiated[section.mid] = negotiated(section, offered)
         self._offer = None
         self._settle(driver, remote)
@@ -272,12 +287,21 @@ class Peer:
     def _settle(self, driver: TransportDriver, remote: _RemoteTransport) -> None:
         """Both descriptions are known: what follows from them begins."""
         Settlement.of(self._negotiated.values()).apply(self.plane, self.transport, self._binder)
+        data = next((s for s in self._negotiated.values() if s.kind == "application" and s.is_accepted), None)
+        if data is not None:
+            self._data.negotiated(
+                driver,
+                is_client=remote.role is DtlsRole.CLIENT,
+                remote_port=data.sctp_port or SCTP_PORT,
+                peer_takes=data.max_message_size or 0,
+            )
         driver.set_remote(remote.credentials, remote.role, remote.fingerprints, self.plane.clock.monotonic())
         self._remote = remote
         if self.connected.done():
             self._subscribe()
+            self._data.start()
 
-    def _plans(self) -> Mapping[str, SectionPlan]:
+    def _plans(self, offer: SessionDescription) -> Mapping[str, SectionPlan]:
         plans = {}
         for transceiver in self.transceivers.values():
             if transceiver.outgoing is not None and transceiver.outgoing.is_closed:
@@ -288,7 +312,13 @@ class Peer:
                 stream=transceiver.stream,
                 codec=None if wanted is None else wanted.format,
             )
+        plans.update(dict.fromkeys(self._data_mids(offer), DATA_PLAN))
         return plans
+
+    @staticmethod
+    def _data_mids(offer: SessionDescription) -> list[str]:
+        """Of the one section of data channels that is taken: the first."""
+        return [section.mid for section in offer.media if section.is_data_channel and not section.is_rejected][:1]
 
     # --- offers of ours ---------------------------------------------------------------------------------------------
 
@@ -331,6 +361,29 @@ class Peer:
         self.needs_negotiation = True
         return transceiver
 
+    def create_data_channel(
+        self,
+        label: str,
+        *,
+        protocol: str = "",
+        ordered: bool = True,
+        max_retransmits: int | None = None,
+        max_lifetime: float | None = None,
+    ) -> DataChannel:
+        """A data channel of ours (RFC 8831), of which the peer learns; it can send once ``is_open``.
+
+        ``max_retransmits`` or ``max_lifetime`` (seconds) make it lossy.
+        Raises InvalidStateError where the peer offers and has offered no data channels, or has ended; CapacityError.
+        """
+        if self.closed.done():
+            raise InvalidStateError("the peer has ended")
+        if not self._data.is_negotiated:
+            self._begin_to_offer()
+            self.needs_negotiation = self.needs_negotiation or not self._data.is_wanted
+        return self._data.create(
+            label, protocol=protocol, ordered=ordered, max_retransmits=max_retransmits, max_lifetime=max_lifetime
+        )
+
     def restart_ice(self) -> None:
         """Take new ICE credentials with the next offer of ours, which replaces one that waits for its answer."""
         self._begin_to_offer()
@@ -358,8 +411,14 @@ class Peer:
             )
             for transceiver in self.transceivers.values()
         ]
+        if self._data.is_wanted:
+            sections.append(
+                OfferedSection(
+                    kind="application", mid=DATA_MID, sctp_port=SCTP_PORT, max_message_size=SCTP.maximum_message
+                )
+            )
         if not sections:
-            raise InvalidStateError("there is nothing to offer: add a sender or a receiver first")
+            raise InvalidStateError("there is nothing to offer: add a sender, a receiver or a data channel first")
         offer = create_offer(self._local_transport(), sections, self._capabilities, self._described)
         self._own_offer = self._described = offer
         self.needs_negotiation = False
@@ -433,6 +492,9 @@ class Peer:
                 if not self.connected.done():
                     self.connected.set_result(None)
                 self._subscribe()
+                self._data.start()
+            case ApplicationDataReceived(data):
+                self._data.receive(data)
             case Failed(reason) | Closed(reason):
                 # The engine is in the middle of its drain: what it still has to say goes out first.
                 asyncio.get_running_loop().call_soon(self.close, reason)
@@ -459,6 +521,10 @@ class Peer:
             except CapacityError as error:
                 logger.warning("a track is not forwarded: %s", error)
         self.plane.wake()
+
+    def _tell_data_channel(self, channel: DataChannel) -> None:
+        if self.on_data_channel is not None:
+            self.on_data_channel(channel)
 
     def audio_levels(self) -> dict[Track, int]:
         """How loud each track was since the last call, by the senders' own account: -dBov, 0 the loudest (RFC 6464).
@@ -533,6 +599,7 @@ class Peer:
         for transceiver in self.transceivers.values():
             transceiver.stop()
             self._end_track(transceiver)
+        self._data.close()
         if self._driver is not None:
             self._driver.close()
         if self._on_closed is not None:
