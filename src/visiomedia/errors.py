@@ -37,9 +37,10 @@ class ConfigurationError(VisiomediaError):
 
 
 class CapacityError(VisiomediaError):
-    """A table, allocated once at start, is full. Names the table and its capacity."""
+    """A table or buffer of a fixed size is full. Names it, its capacity and the capacity's unit."""
 
-    def __init__(self, table: str, capacity: int) -> None:
-        super().__init__(f"{table} is full: {capacity} rows")
+    def __init__(self, table: str, capacity: int, unit: str = "rows") -> None:
+        super().__init__(f"{table} is full: {capacity} {unit}")
         self.table = table
         self.capacity = capacity
+        self.unit = unit
