@@ -1,4 +1,4 @@
-"""Log records as lines: one JSON object each, or text for people. Queries of requests hold tokens and are not logged."""
+"""Log records as lines: one JSON object each, or text for people. Queries hold tokens and are not logged."""
 
 import json
 import logging

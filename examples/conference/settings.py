@@ -187,7 +187,7 @@ class NodeSettings(BaseSettings):
         dict[str, SecretStr],
         Wants(f"API keys, each with a secret of {LEAST_SECRET} or more characters"),
         Field(description="who may sign access tokens; by file or environment only, as other users can see flags"),
-    ] = {}  # noqa: RUF012  # pydantic copies it
+    ] = {}  # pydantic copies it
     media: MediaSection = MediaSection()
     room: RoomSection = RoomSection()
     livekit: LiveKitSection = LiveKitSection()
