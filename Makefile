@@ -22,8 +22,8 @@ help: ## Say what each target does.
 # --- what people run ----------------------------------------------------------------------------------------------
 
 .PHONY: serve
-serve: $(VENV)/.warm ## Start the example server: a call between everyone who opens its page.
-	@exec $(BIN)/python examples/forward.py
+serve: $(VENV)/.warm ## Start the conferencing node on port 7880, for LiveKit clients on this machine.
+	@exec $(BIN)/python -m examples.conference --dev
 
 .PHONY: check
 check: format-check lint types contract unit ## Format, lint, types, import contract and unit tests: under 5 minutes.
@@ -89,11 +89,11 @@ $(BIN)/python:
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install -e '.[http,codecs,livekit]'
+	$(BIN)/python -m pip install -e '.[http,codecs,livekit,node]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/.run
-	$(BIN)/python -m pip install -e '.[http,codecs,livekit]' --group dev
+	$(BIN)/python -m pip install -e '.[http,codecs,livekit,node]' --group dev
 	@touch $@
 
 $(VENV)/.warm: $(SOURCES) $(VENV)/.run

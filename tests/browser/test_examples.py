@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from examples.forward import PAGE
 
+from examples.forward import PAGE
 from tests.browser.chromium import Chromium
 from tests.browser.page import BrowserPage, Identity
 from tests.browser.server import ROOT, running_example
