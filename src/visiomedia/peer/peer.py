@@ -465,7 +465,7 @@ class Peer:
     def local_candidates(self) -> list[str]:
         """Where we listen, best first: ``candidate:`` and what follows (RFC 8839 section 5.1)."""
         return [
-            host_candidate(address.host, address.port, local_preference=65535 - preference).serialize()
+            "candidate:" + host_candidate(address.host, address.port, local_preference=65535 - preference).serialize()
             for preference, address in enumerate(self.plane.local_addresses)
         ]
 

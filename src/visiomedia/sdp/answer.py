@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from visiomedia.sdp.attributes import Codec, Direction, HeaderExtension, Rid, Setup, Simulcast
-from visiomedia.sdp.capabilities import MID, SERVER_CAPABILITIES, Capabilities, MediaCapabilities
+from visiomedia.sdp.capabilities import SERVER_CAPABILITIES, Capabilities, MediaCapabilities
 from visiomedia.sdp.description import DATA_CHANNEL_FORMAT, MediaDescription, SessionDescription
 from visiomedia.sdp.formats import (
     answered_parameters,
@@ -199,7 +199,9 @@ def _answer_extensions(
         theirs = extension.direction or offered.direction
         reads = direction.receives and theirs.sends and extension.uri in own.receive_extensions
         writes = direction.sends and theirs.receives and extension.uri in own.send_extensions
-        is_kept = reads or writes or (direction is Direction.INACTIVE and extension.uri == MID)
+        # A browser offers what a paused section leaves out in no other section again: RID would be gone for simulcast.
+        is_known = extension.uri in own.receive_extensions or extension.uri in own.send_extensions
+        is_kept = reads or writes or (direction is Direction.INACTIVE and is_known)
         if is_kept and bundle.takes_extension(extension):
             narrowed = Direction.of(sends=writes, receives=reads)
             said = narrowed if narrowed is not direction or extension.direction else None
