@@ -50,7 +50,7 @@ class RunningNode:
             command, cwd=ROOT, env=environment(self._variables), stderr=subprocess.PIPE, text=True
         )
         try:
-            while "http" not in (line := self._read()):
+            while "seconds" not in (line := self._read()):
                 self.lines.append(line)
         except BaseException:
             self.process.kill()
