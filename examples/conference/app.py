@@ -162,7 +162,9 @@ class Node:
                     [f"{setting}: got '{endpoint}', wants an address of this machine"]
                 ) from error
             raise PortTakenError(f"TCP port {endpoint.port} ({setting}) cannot be had: {reason}") from error
-        return Endpoint(endpoint.host, runner.addresses[0][1])
+        bound = Endpoint(endpoint.host, runner.addresses[0][1])
+        logger.info("%s: listening on %s", setting, bound, extra={FIELDS: {"setting": setting, "listens": str(bound)}})
+        return bound
 
     def _tell_ready(self, http: Endpoint, plane: Plane) -> None:
         locals_ = plane.local_addresses
