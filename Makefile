@@ -9,6 +9,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 BIN := $(VENV)/bin
+SDK := tests/browser/livekit/node_modules
 SOURCES := $(shell find src -name '*.py')
 ACCEPTANCE := interop or browser or fuzz or soak
 
@@ -73,7 +74,7 @@ fuzz: $(VENV)/.dev $(VENV)/.warm ## Some seconds of seeded fuzzing, kernels comp
 	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m fuzz
 
 .PHONY: acceptance
-acceptance: test-packages $(VENV)/.dev $(VENV)/.warm ## Browsers and other stacks.
+acceptance: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed ## Browsers and other stacks.
 	$(BIN)/pytest -m "interop or browser"
 
 # --- what they stand on -------------------------------------------------------------------------------------------
@@ -82,7 +83,11 @@ acceptance: test-packages $(VENV)/.dev $(VENV)/.warm ## Browsers and other stack
 unit-packages: ## System packages of the unit tests, installed where missing.
 	@tools/system_packages.sh opus
 test-packages: ## System packages of all tests, installed where missing.
-	@tools/system_packages.sh opus iproute chromium driver fonts
+	@tools/system_packages.sh opus iproute chromium driver fonts npm
+
+$(SDK)/.installed: tests/browser/livekit/package-lock.json
+	npm ci --prefix tests/browser/livekit --ignore-scripts --no-audit --no-fund
+	@touch $@
 
 $(BIN)/python:
 	tools/virtual_environment.sh $(VENV)

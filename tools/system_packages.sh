@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the system packages named as arguments are there: python opus iproute chromium driver fonts.
+# Makes sure that the system packages named as arguments are there: python opus iproute chromium driver fonts npm.
 # What is missing is installed by apt-get as root or through sudo; elsewhere the command to run is printed.
 set -euo pipefail
 
@@ -24,6 +24,7 @@ for name in "$@"; do
     iproute) need iproute2 command -v ip ;;
     chromium) need chromium command -v chromium ;;
     driver) need libatomic1 library_is_there libatomic.so.1 ;; # of the program through which Chromium is driven
+    npm) need npm command -v npm ;;
     fonts) need fonts-dejavu-core fonts_are_there ;;
     *)
         echo "$0: no package list named $name" >&2

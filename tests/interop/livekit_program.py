@@ -47,7 +47,12 @@ class Program:
 
     def _received(self, packet: rtc.DataPacket) -> None:
         sender = packet.participant.identity if packet.participant else ""
-        tell(event="data", text=packet.data.decode(), sender=sender, reliable=packet.kind == rtc.DataPacketKind.KIND_RELIABLE)
+        tell(
+            event="data",
+            text=packet.data.decode(),
+            sender=sender,
+            reliable=packet.kind == rtc.DataPacketKind.KIND_RELIABLE,
+        )
 
     def _start(self, work: Any) -> None:
         task = asyncio.ensure_future(work)

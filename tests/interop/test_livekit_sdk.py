@@ -60,6 +60,7 @@ async def node() -> AsyncIterator[None]:
     finally:
         process.terminate()
         rest, _ = await asyncio.wait_for(process.communicate(), 20)
+        print(rest.decode())
     assert process.returncode == 0, (said + rest).decode()
     assert b"Traceback" not in rest and b"ERROR" not in rest, rest.decode()
 

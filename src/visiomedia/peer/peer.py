@@ -35,6 +35,7 @@ from visiomedia.sdp.description import MediaDescription, SessionDescription
 from visiomedia.sdp.negotiation import (
     LocalTransport,
     NegotiatedSection,
+    OutgoingStream,
     SectionPlan,
     choose_format,
     create_answer,
@@ -109,6 +110,8 @@ class Peer:
         self.needs_negotiation = False
         """Whether something has changed that only an offer of ours can tell the peer."""
         self._own_offer: SessionDescription | None = None
+        self._told: dict[str, OutgoingStream | None] = {}
+        """What our last description says we send, by mid."""
         self._described: SessionDescription | None = None
         self._data = DataChannels(plane.clock, self._tell_data_channel)
         self._heard: dict[Handle, tuple[int, int]] = {}
@@ -281,6 +284,7 @@ class Peer:
             if section.is_rtp or section.is_data_channel:
                 self._negotiated[section.mid] = negotiated(section, offered)
         self._offer = None
+        self._told = {transceiver.mid: transceiver.stream for transceiver in self.transceivers.values()}
         self._settle(driver, remote)
         return answer.serialize()
 
@@ -421,6 +425,7 @@ class Peer:
             raise InvalidStateError("there is nothing to offer: add a sender, a receiver or a data channel first")
         offer = create_offer(self._local_transport(), sections, self._capabilities, self._described)
         self._own_offer = self._described = offer
+        self._told = {transceiver.mid: transceiver.stream for transceiver in self.transceivers.values()}
         self.needs_negotiation = False
         return offer.serialize()
 
@@ -441,7 +446,8 @@ class Peer:
             self._own_offer = None
             self._negotiated = settled
             for transceiver in self.transceivers.values():
-                self._receive_answered(transceiver, settled[transceiver.mid])
+                if transceiver.mid in settled:  # else it was added after the offer, for the next
+                    self._receive_answered(transceiver, settled[transceiver.mid])
             self._settle(self._driver, remote)
 
     def _receive_answered(self, transceiver: Transceiver, section: NegotiatedSection) -> None:
@@ -506,8 +512,8 @@ class Peer:
             track, stream = transceiver.outgoing, transceiver.stream
             if section is None or section.codec is None or not section.sends or transceiver.subscription is not None:
                 continue
-            if track is None or stream is None or track.is_closed:
-                continue
+            if track is None or stream is None or track.is_closed or self._told.get(transceiver.mid) is not stream:
+                continue  # what was changed since the description waits for the next
             try:
                 transceiver.subscription = self.plane.router.subscribe(
                     track,
