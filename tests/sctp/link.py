@@ -101,6 +101,7 @@ class Link:
                 self.b.receive_datagram(data, A_ADDRESS, self.now)
             else:
                 self.a.receive_datagram(data, B_ADDRESS, self.now)
+            self.drain()
         for side in (self.a, self.b):
             timeout = side.next_timeout()
             if timeout is not None and timeout <= self.now:

@@ -134,6 +134,7 @@ class Association:
         self._now = 0.0
         self._repeater = _Repeater()
         self._errors = 0
+        self._stale_cookies = 0
         self._has_heard_sack = False
         self._heartbeat_at: float | None = None
         self._heartbeat: tuple[bytes, float] | None = None
@@ -564,14 +565,14 @@ class Association:
         self.counters["error_received"] += 1
         is_stale = any(cause.type == CauseCode.STALE_COOKIE for cause in error.causes)
         if is_stale and self._state is AssociationState.COOKIE_ECHOED:
-            # Section 5.2.6: begin again; the attempts together have one limit.
-            failures = self._repeater.failures + 1
+            # Section 5.2.6: begin again, though not for ever.
+            self._stale_cookies += 1
+            if self._stale_cookies > self.settings.maximum_init_retransmissions:
+                self._end("cookies are stale when they arrive")
+                return
             self._peer = None
             self._enter(AssociationState.COOKIE_WAIT)
             self._send_init(now)
-            self._repeater.failures = failures
-            if failures > self.settings.maximum_init_retransmissions:
-                self._end("cookies are stale when they arrive")
 
     # --- data (RFC 9260 section 6) ----------------------------------------------------------------------------------
 

@@ -63,10 +63,10 @@ class CongestionWindow:
 class RetransmissionTimeout:
     """RTO from round trips (section 6.3.1)."""
 
-    __slots__ = ("_maximum", "_minimum", "_variation", "seconds", "smoothed")
+    __slots__ = ("_initial", "_maximum", "_minimum", "_variation", "seconds", "smoothed")
 
     def __init__(self, initial: float, minimum: float, maximum: float) -> None:
-        self._minimum, self._maximum = minimum, maximum
+        self._initial, self._minimum, self._maximum = initial, minimum, maximum
         self._variation = 0.0
         self.seconds = initial
         self.smoothed: float | None = None
@@ -82,7 +82,9 @@ class RetransmissionTimeout:
 
     def forget_back_off(self) -> None:
         """Go back to what round trips say."""
-        if self.smoothed is not None:
+        if self.smoothed is None:
+            self.seconds = self._initial
+        else:
             self.seconds = min(max(self.smoothed + 4 * self._variation, self._minimum), self._maximum)
 
     def back_off(self) -> None:
