@@ -10,6 +10,11 @@ from visiomedia.sctp.chunks import BEGINNING, END, UNORDERED, Data
 OVERHEAD = 64
 """Bytes that something held costs beyond its data, roughly, in Python."""
 
+RUN_OVERHEAD = 1024
+STREAM_OVERHEAD = 512
+"""What a run of fragments, and a stream on which something waits, cost by being there. An honest peer has few of
+either; one that sends a byte on every stream would otherwise hold fifteen times the window in memory."""
+
 
 class Message(NamedTuple):
     """A whole message, as its stream delivers it."""
@@ -98,6 +103,7 @@ class Reassembly:
         left = None if chunk.flags & BEGINNING else self._by_last.pop(tsn - 1, None)
         right = None if chunk.flags & END else self._by_first.pop(tsn + 1, None)
         if left is None and right is None:
+            self.held += RUN_OVERHEAD
             run = _Run(
                 tsn,
                 tsn,
@@ -115,6 +121,7 @@ class Reassembly:
             run.last = tsn
             run.flags |= chunk.flags & END
             if right is not None:
+                self.held -= RUN_OVERHEAD
                 run = _merged(left, right)
         else:
             assert right is not None, "one of the two is there"
@@ -130,7 +137,7 @@ class Reassembly:
 
     def _remove(self, run: _Run) -> None:
         del self._by_first[run.first], self._by_last[run.last]
-        self.held -= run.size + len(run.parts) * OVERHEAD
+        self.held -= run.size + len(run.parts) * OVERHEAD + RUN_OVERHEAD
 
     def _complete(self, message: Message, number: int, is_unordered: bool) -> list[Message]:
         if is_unordered:
@@ -139,7 +146,10 @@ class Reassembly:
         if ahead < 0:
             return []  # its turn was skipped by a FORWARD-TSN
         if ahead > 0:
-            waiting = self._waiting.setdefault(message.stream_id, {})
+            waiting = self._waiting.get(message.stream_id)
+            if waiting is None:
+                waiting = self._waiting[message.stream_id] = {}
+                self.held += STREAM_OVERHEAD
             # Two messages of one number: the peer is at fault, and the first one stays.
             if number not in waiting:
                 waiting[number] = message
@@ -161,8 +171,16 @@ class Reassembly:
             number = (number + 1) & 0xFFFF
         self._next_numbers[stream_id] = number
         if not waiting:
-            del self._waiting[stream_id]
+            self._forget_waiting(stream_id)
         return messages
+
+    def _forget_waiting(self, stream_id: int) -> dict[int, Message]:
+        """What waited on a stream, which is no longer counted as one where something waits."""
+        waiting = self._waiting.pop(stream_id, None)
+        if waiting is None:
+            return {}
+        self.held -= STREAM_OVERHEAD
+        return waiting
 
     def forward(self, cumulative: int, streams: list[tuple[int, int]]) -> list[Message]:
         """The peer has given up all up to ``cumulative``; returns what waited for that (RFC 3758 section 3.6)."""
@@ -183,14 +201,14 @@ class Reassembly:
             self._next_numbers[stream_id] = (number + 1) & 0xFFFF
             messages += self._due(stream_id)
             if not waiting:
-                self._waiting.pop(stream_id, None)
+                self._forget_waiting(stream_id)
         return messages
 
     def reset(self, streams: list[int]) -> None:
         """Streams begin again at sequence number 0; none named means all (RFC 6525 section 5.2.2)."""
         for stream_id in streams or list(self._next_numbers.keys() | self._waiting.keys()):
             self._next_numbers.pop(stream_id, None)
-            for message in self._waiting.pop(stream_id, {}).values():
+            for message in self._forget_waiting(stream_id).values():
                 self.held -= message.cost
 
 
