@@ -23,7 +23,11 @@ help: ## Say what each target does.
 # --- what people run ----------------------------------------------------------------------------------------------
 
 .PHONY: serve
-serve: $(VENV)/.warm ## Start the conferencing node on port 7880, for LiveKit clients on this machine.
+serve: $(VENV)/.warm ## Start the example server: a call between everyone who opens its page.
+	@exec $(BIN)/python examples/forward.py
+
+.PHONY: node
+node: $(VENV)/.warm ## Start the conferencing node on port 7880, for LiveKit clients on this machine. It has no page yet.
 	@exec $(BIN)/python -m examples.conference --dev
 
 .PHONY: check
