@@ -125,6 +125,9 @@ async def _aiortc(size: int, total: int) -> float:
     for side in (a, b):
         await side.start(RTCSctpCapabilities(maxMessageSize=0), 5000)
     channel = RTCDataChannel(a, RTCDataChannelParameters(label="bench"))
+    is_open = asyncio.Event()
+    channel.on("open", is_open.set)
+    await is_open.wait()
     message, sent = bytes(size), 0
     started = time.process_time()
     while not done.is_set():
