@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import visiomedia.line  # every kernel of the plane is registered by what the line imports
+import visiomedia.sctp.kernels
 from visiomedia.jit import KERNELS, KernelEntry
 
-assert visiomedia.line.__name__
+assert visiomedia.line.__name__ and visiomedia.sctp.kernels.__name__
 
 ROUNDS = 40
 FUZZ_ROUNDS = 250

@@ -18,15 +18,16 @@ from visiomedia.jit import HAS_NUMBA, cache_directory, running_python, warm_up
 
 
 def warmup(console: Console) -> None:
-    """Compile every kernel of the plane, or load it from the cache, with progress shown."""
+    """Compile every kernel of the plane and of SCTP, or load it from the cache, with progress shown."""
     from visiomedia.line import Capacities
     from visiomedia.plane import warm_up_stages
+    from visiomedia.sctp import warm_up_stages as sctp_stages
 
     started = time.monotonic()
     if not HAS_NUMBA:
         console.print("numba is not installed: references run in place of kernels, slowly")
         return
-    stages = warm_up_stages(Capacities())
+    stages = warm_up_stages(Capacities()) + sctp_stages()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("kernels", total=len(stages))

@@ -1,5 +1,7 @@
 """Data channels: opened by either side, negotiated, closed, their ids used again; and nonsense refused."""
 
+from typing import Any
+
 import pytest
 
 from tests.sctp.link import A_ADDRESS, Link, established, pair
@@ -45,19 +47,19 @@ def test_ids_are_even_for_the_dtls_client_and_odd_for_the_server() -> None:
         {"max_packet_life_time": 500, "ordered": False},
     ],
 )
-def test_both_sides_learn_of_an_opened_channel(parameters: dict[str, object]) -> None:
+def test_both_sides_learn_of_an_opened_channel(parameters: dict[str, Any]) -> None:
     link = established()
-    channel = link.a.open_channel("läbel", link.now, **parameters)  # type: ignore[arg-type]  # of several types
+    channel = link.a.open_channel("läbel", link.now, **parameters)
     assert link.a.channel_state(channel) is ChannelState.CONNECTING
     link.run(1)
-    wanted = {
+    wanted: dict[str, Any] = {
         "protocol": "",
         "ordered": True,
         "max_retransmits": None,
         "max_packet_life_time": None,
         "priority": 256,
     } | parameters
-    opened = DataChannelOpened(channel, "läbel", *wanted.values(), False)  # type: ignore[arg-type]  # of several types
+    opened = DataChannelOpened(channel, "läbel", **wanted, is_by_peer=False)
     assert link.a_events[-1] == opened
     opened.is_by_peer = True
     assert link.b_events[-1] == opened
@@ -152,7 +154,7 @@ def test_an_end_closes_every_channel() -> None:
 
 def test_wrong_arguments_raise() -> None:
     link = established(SctpSettings(maximum_channels=2))
-    for parameters in (
+    wrong: list[dict[str, Any]] = [
         {"max_retransmits": 1, "max_packet_life_time": 1},
         {"max_retransmits": -1},
         {"max_packet_life_time": 1 << 32},
@@ -161,9 +163,10 @@ def test_wrong_arguments_raise() -> None:
         {"is_negotiated": True},
         {"channel_id": 65535},
         {"channel_id": -1},
-    ):
+    ]
+    for parameters in wrong:
         with pytest.raises(ConfigurationError):
-            link.a.open_channel("x", link.now, **parameters)  # type: ignore[arg-type]  # of several types
+            link.a.open_channel("x", link.now, **parameters)
     link.a.open_channel("x", link.now, channel_id=6)
     with pytest.raises(InvalidStateError):
         link.a.open_channel("x", link.now, channel_id=6)

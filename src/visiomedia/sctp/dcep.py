@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from visiomedia.errors import ParseError
+from visiomedia.errors import ConfigurationError, ParseError
 
 _OPEN = struct.Struct("!BBHIHH")
 _UNORDERED = 0x80
@@ -45,6 +45,19 @@ class DataChannelOpen:
     max_retransmits: int | None = None
     max_packet_life_time: int | None = None
     priority: int = 256
+
+    def __post_init__(self) -> None:
+        if self.max_retransmits is not None and self.max_packet_life_time is not None:
+            raise ConfigurationError("max_retransmits", self.max_retransmits, "None when max_packet_life_time is set")
+        for name, value, most in (
+            ("max_retransmits", self.max_retransmits or 0, 0xFFFFFFFF),
+            ("max_packet_life_time", self.max_packet_life_time or 0, 0xFFFFFFFF),
+            ("priority", self.priority, 0xFFFF),
+            ("bytes of label", len(self.label.encode()), 0xFFFF),
+            ("bytes of protocol", len(self.protocol.encode()), 0xFFFF),
+        ):
+            if not 0 <= value <= most:
+                raise ConfigurationError(name, value, f"0 to {most}")
 
     @classmethod
     def parse(cls, data: bytes) -> "DataChannelOpen":

@@ -4,13 +4,11 @@ from collections import Counter
 
 from visiomedia.rtp.sequence import extend
 from visiomedia.sctp.chunks import BEGINNING, IMMEDIATE, Data, ForwardTsn, Sack
+from visiomedia.sctp.failure import AssociationFailed
+from visiomedia.sctp.parameters import CauseCode
 from visiomedia.sctp.reassembly import OVERHEAD, Message, Reassembly
 from visiomedia.sctp.received_tsns import MAX_SPAN, ReceivedTsns
 from visiomedia.sctp.settings import SctpSettings
-
-
-class MessageTooLarge(Exception):  # noqa: N818  # a signal between two files of this floor, not an error for callers
-    """The peer sends a message larger than we said we take."""
 
 
 class Inbound:
@@ -61,7 +59,7 @@ class Inbound:
         """Take one chunk; returns the messages that can be delivered now.
 
         Raises:
-            MessageTooLarge: the message that this is a part of is.
+            AssociationFailed: the message that this is a part of is larger than we said we take.
         """
         received = self.received
         tsn = extend(chunk.tsn, received.cumulative, 32)
@@ -80,7 +78,7 @@ class Inbound:
             self._counters["inconsistent_fragment"] += 1
             return []
         if self.reassembly.size_with(chunk, tsn) > self._settings.maximum_message:
-            raise MessageTooLarge
+            raise AssociationFailed("the peer sent a message that is too large", CauseCode.OUT_OF_RESOURCE)
         is_dropped = self._is_dropped(chunk, tsn)
         had_gaps = received.has_gaps
         received.add(tsn)

@@ -307,8 +307,8 @@ class Outbound:
         if not self.has_outstanding:
             self.t3_at = None
         elif is_advanced:
-            # Departs from RFC 9260 section 6.3.3, by which only a new measurement ends a back-off: because on a bad path
-            # everything is sent twice, and nothing measured. That something arrives is enough, as for libwebrtc.
+            # Departs from RFC 9260 section 6.3.3, by which only a new measurement ends a back-off: because on a bad
+            # path everything is sent twice, and nothing measured. That something arrives is enough, as for libwebrtc.
             self.rto.forget_back_off()
             self.t3_at = now + self.rto.seconds
         return acknowledged > 0 or is_advanced

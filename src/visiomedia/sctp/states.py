@@ -29,6 +29,9 @@ TRANSITIONS = {
     S.SHUTDOWN_ACK_SENT: {S.CLOSED},
 }
 
+TAKES_MESSAGES = frozenset({S.CLOSED, S.COOKIE_WAIT, S.COOKIE_ECHOED, S.ESTABLISHED})
+"""In these the owner may open channels and send messages; before it is established they wait."""
+
 SENDS_DATA = frozenset({S.ESTABLISHED, S.SHUTDOWN_PENDING, S.SHUTDOWN_RECEIVED})
 """Section 6: in these a side may send what was queued before."""
 
