@@ -356,12 +356,12 @@ def _line(location: tuple[str, ...], kind: str, got: object) -> str:
 def _suggestion(location: tuple[str, ...]) -> str:
     depth = len(location)
     beside = sorted({one.path[depth - 1] for one in every_setting() if one.path[: depth - 1] == location[:-1]})
-    near = difflib.get_close_matches(location[-1].lower(), beside, 1)
-    if near:
-        return f"did you mean {'.'.join((*location[:-1], near[0]))}?"
     elsewhere = [one.name for one in every_setting() if one.path[-1] == location[-1]]
     if elsewhere:
         return f"did you mean {elsewhere[0]}?"
+    near = difflib.get_close_matches(location[-1].lower(), beside, 1)
+    if near:
+        return f"did you mean {'.'.join((*location[:-1], near[0]))}?"
     return f"there are {', '.join(beside)}"
 
 
