@@ -468,13 +468,15 @@ class Association:
 
     def _advance_shutdown(self, now: float) -> None:
         """Go on once everything of ours is acknowledged."""
+        if self._state not in (AssociationState.SHUTDOWN_PENDING, AssociationState.SHUTDOWN_RECEIVED):
+            return
         peer = self._peer
         if peer is None or not self._outbound.is_empty:
             return
         if self._state is AssociationState.SHUTDOWN_PENDING:
             self._enter(AssociationState.SHUTDOWN_SENT)
             self._begin_repeating(peer, Shutdown(peer.cumulative_tsn), now)
-        elif self._state is AssociationState.SHUTDOWN_RECEIVED:
+        else:
             self._enter(AssociationState.SHUTDOWN_ACK_SENT)
             self._begin_repeating(peer, Signal(ChunkType.SHUTDOWN_ACK), now)
 

@@ -96,7 +96,7 @@ class Outbound:
     @property
     def has_more(self) -> bool:
         """Whether something waits to leave."""
-        return bool(self.queue or self._resend)
+        return bool(self.queue or self._resend or self._is_forward_due)
 
     @property
     def peer_window(self) -> int:
