@@ -263,7 +263,8 @@ class Conversation:
         channels, outbound = self._channels, self._outbound
         if not channels.resets_wanted and not self._resets.has_more:
             return
-        wanted, channels.resets_wanted = channels.resets_wanted, []
+        wanted = list(channels.resets_wanted)
+        channels.resets_wanted.clear()
         if not self._extensions & RE_CONFIG:
             # Nobody could answer: the channel is closed on this side, and its streams go on counting.
             channels.reset_outgoing(wanted, is_refused=True)
