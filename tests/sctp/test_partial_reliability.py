@@ -257,3 +257,16 @@ def test_a_fragment_whose_beginning_was_skipped_is_acknowledged_and_dropped() ->
     assert sack.cumulative_tsn_ack == (tsn + 2) & 0xFFFFFFFF
     assert [event.data for event in b.events() if isinstance(event, MessageReceived)] == [b"after"]
     assert b.counters["orphaned_fragment"] == 1
+
+
+def test_a_lossy_channels_only_message_makes_room_for_its_next() -> None:
+    link = established()
+    reliable = link.a.open_channel("reliable", link.now)
+    lossy = link.a.open_channel("lossy", link.now, max_retransmits=0)
+    link.run(1)
+    for _ in range(20):
+        link.a.send(reliable, bytes(100_000), link.now)
+    link.a.send(lossy, b"1 " + bytes(60_000), link.now)
+    link.a.send(lossy, b"2 " + bytes(60_000), link.now)
+    link.run(20)
+    assert [message[:2] for message in link.messages() if len(message) < 100_000] == [b"2 "]

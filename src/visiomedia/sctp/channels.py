@@ -170,6 +170,7 @@ class DataChannels:
         self.is_established = True
         for channel in list(self._channels.values()):
             if channel.channel_id >= self.streams:
+                self._outbound.drop(channel.channel_id)
                 self._forget(channel)
             elif channel.is_negotiated and channel.state is ChannelState.CONNECTING:
                 self._become_open(channel, is_by_peer=False)

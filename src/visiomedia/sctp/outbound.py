@@ -135,6 +135,11 @@ class Outbound:
         self._buffered += message.cost
         self.queue.append(message)
 
+    def drop(self, stream_id: int) -> None:
+        """Forget what waits on a stream and has not begun to leave."""
+        while (message := self.queue.drop_oldest(stream_id)) is not None:
+            self._buffered -= message.cost
+
     def reset(self, stream_id: int) -> None:
         """The stream begins again at sequence number 0 (RFC 6525 section 5.2.7)."""
         self._next_numbers.pop(stream_id, None)
