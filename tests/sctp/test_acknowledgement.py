@@ -42,7 +42,7 @@ class Scripted:
 
     def sends(self, count: int) -> list[Data]:
         """So many packets of ``b``'s, one message."""
-        self.b.send(self.channel, bytes(1116 * count), self.now)
+        self.b.send(self.channel, bytes(1104 * count), self.now)
         return [chunk for chunk in self.sent() if isinstance(chunk, Data)]
 
 

@@ -52,8 +52,9 @@ def busy_link(seed: int) -> tuple[Link, list[bytes]]:
         link.a.send(channels[number % 2], bytes(number * 100), link.now)
         link.b.send(channels[2], bytes(number * 100), link.now)
         link.run(0.02)
+    link.loss = 0.0
     link.a.close_channel(link.a.open_channel("closed", link.now), link.now)
-    link.run(1)
+    link.run(30)
     return link, carried
 
 
