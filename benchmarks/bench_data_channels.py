@@ -2,7 +2,8 @@
 
     python -m benchmarks.bench_data_channels --json data_channels.json
 
-No DTLS, no socket, no loss: the engines alone, and aiortc's beside ours in the same run. Method: benchmarks/README.md.
+No DTLS, no socket, no loss: the engines alone, and aiortc's beside ours in the same run. aiortc's figure has the event
+loop in it that it cannot run without. Method: benchmarks/README.md.
 """
 
 import argparse

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.fuzz.hostile_input import AUDIO, CODECS, HostilePeer, dtls_record, mutated, stun_request
+from tests.sctp.vectors import CHUNKS, OPENS
 from tests.sdp.vectors import LOCAL, NAMES, plan_everything, read
 from visiomedia.errors import NegotiationError, ParseError, VisiomediaError
 from visiomedia.ice.candidate import Candidate as IceCandidate
@@ -25,6 +26,10 @@ from visiomedia.rtp.payload.description import is_key_frame, starts_frame
 from visiomedia.rtp.payload.opus import OpusPacket, is_silence
 from visiomedia.rtp.payload.vp9 import Vp9Descriptor
 from visiomedia.rtp.rtcp import TransportFeedback, parse_compound
+from visiomedia.sctp.chunks import ReConfig
+from visiomedia.sctp.dcep import DataChannelOpen
+from visiomedia.sctp.packet import Packet
+from visiomedia.sctp.reconfiguration import parse_reconfiguration
 from visiomedia.sdp import SessionDescription, create_answer
 from visiomedia.sdp.attributes import Candidate, HeaderExtension, Rid, Simulcast, SsrcGroup, parse_rtpmap
 from visiomedia.sdp.negotiation import negotiated, offered_setup
@@ -73,6 +78,12 @@ def extension_block(rng: random.Random) -> bytes:
         for _ in range(rng.randrange(6))
     ]
     return b"".join(pieces)
+
+
+def sctp_packet(rng: random.Random) -> bytes:
+    """Without its checksum, which would refuse whatever is mutated."""
+    chunks = [chunk for _, chunk in rng.choices(CHUNKS, k=rng.randrange(1, 4))]
+    return Packet(5000, 5000, rng.getrandbits(32), chunks, False).serialize()
 
 
 def checks() -> list[bytes]:
@@ -188,6 +199,16 @@ def use_payload(data: bytes) -> object:
     return None
 
 
+def use_sctp(data: bytes) -> object:
+    packet = Packet.parse(data)
+    for chunk in packet.chunks:
+        if isinstance(chunk, ReConfig):
+            for parameter in chunk.parameters:
+                refusing(partial(parse_reconfiguration, parameter))
+    assert Packet.parse(packet.serialize()) == packet
+    return packet
+
+
 def use_opus(data: bytes) -> object:
     is_silence(data)
     packet = OpusPacket.parse(data)
@@ -202,6 +223,8 @@ TARGETS = {
     "opus": Target(lambda rng: rng.randbytes(rng.choice((0, 1, 2, 3, 10, 200))), use_opus),
     "stun": Target(stun, use_stun),
     "dtls records": Target(dtls, lambda data: list(records(data))),
+    "sctp": Target(sctp_packet, use_sctp),
+    "data channel open": Target(lambda rng: bytes.fromhex(rng.choice(OPENS)[0]), DataChannelOpen.parse),
     "demux": Target(lambda rng: rng.randbytes(rng.randrange(16)), classify),
     "description": Target(description, use_description, (ParseError, NegotiationError), rounds=500),
     "candidate": Target(partial(attribute, "candidate"), as_text(Candidate.parse)),

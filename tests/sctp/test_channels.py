@@ -14,10 +14,10 @@ from visiomedia.sctp import (
     MessageReceived,
     SctpSettings,
 )
-from visiomedia.sctp.chunks import Chunk, Data, ReConfig
+from visiomedia.sctp.chunks import Chunk, ChunkType, Data, Init, ReConfig, Signal
 from visiomedia.sctp.dcep import DataChannelOpen
 from visiomedia.sctp.packet import Packet
-from visiomedia.sctp.parameters import Parameter
+from visiomedia.sctp.parameters import Parameter, ParameterType
 from visiomedia.sctp.reconfiguration import (
     AddStreams,
     IncomingReset,
@@ -312,3 +312,57 @@ def test_a_reset_of_all_streams_closes_every_channel() -> None:
     [response] = scripted.ask(OutgoingReset(scripted.request_number, 0, last).serialize())
     assert response.result == ResetResult.PERFORMED
     assert scripted.link.b.channel_state(scripted.channel) is ChannelState.CLOSING
+
+
+def test_a_channel_closes_on_one_side_where_the_peer_cannot_reset_streams() -> None:
+    link = Link(*pair())
+    link.a.associate(A_ADDRESS, link.now)
+    [init] = link.a.datagrams_to_send()
+    link.b.receive_datagram(init.data, A_ADDRESS, link.now)
+    [datagram] = link.b.datagrams_to_send()
+    packet = Packet.parse(datagram.data)
+    [answer] = packet.chunks
+    assert isinstance(answer, Init)
+    answer.parameters = [p for p in answer.parameters if p.type != ParameterType.SUPPORTED_EXTENSIONS]
+    link.a.receive_datagram(packet.serialize(), A_ADDRESS, link.now)
+    link.run(1)
+    channel = link.a.open_channel("x", link.now)
+    link.run(1)
+    link.a.close_channel(channel, link.now)
+    link.run(1)
+    assert link.a_events[-1] == DataChannelClosed(channel)
+    # Its streams go on counting, so that the same id works again.
+    assert link.a.open_channel("y", link.now) == channel
+    link.a.send(channel, b"again", link.now)
+    link.run(1)
+    assert link.messages() == [b"again"]
+
+
+def test_a_peer_with_few_streams_limits_ids_and_may_add_some() -> None:
+    link = Link(*pair())
+    link.a.open_channel("beyond", link.now, channel_id=50)
+    link.a.associate(A_ADDRESS, link.now)
+    [init] = link.a.datagrams_to_send()
+    tag = Packet.parse(init.data).chunks[0]
+    assert isinstance(tag, Init)
+    cookie = Parameter(ParameterType.STATE_COOKIE, b"cookie")
+    extensions = Parameter(ParameterType.SUPPORTED_EXTENSIONS, b"\x82\xc0")
+    answer = Init(ChunkType.INIT_ACK, 9, 100_000, 10, 20, 1, [cookie, extensions])
+
+    def receive(*chunks: Chunk) -> list[Chunk]:
+        packet = Packet(5000, 5000, tag.initiate_tag, list(chunks))
+        link.a.receive_datagram(packet.serialize(), A_ADDRESS, link.now)
+        return [chunk for d in link.a.datagrams_to_send() for chunk in Packet.parse(d.data).chunks]
+
+    receive(answer)
+    assert not any(isinstance(chunk, Data) for chunk in receive(Signal(ChunkType.COOKIE_ACK)))
+    assert link.a.events()[1:] == [DataChannelClosed(50)]
+    with pytest.raises(ConfigurationError):
+        link.a.open_channel("x", link.now, channel_id=10)
+    receive(Data(7, 1, 12, 0, 53, b"x"))
+    assert link.a.counters["invalid_stream"] == 1
+    adding = AddStreams(ReconfigurationType.ADD_OUTGOING_STREAMS, 1, 5)
+    [response] = [chunk for chunk in receive(ReConfig([adding.serialize()])) if isinstance(chunk, ReConfig)]
+    assert parse_reconfiguration(response.parameters[0]) == ResetResponse(1, ResetResult.PERFORMED)
+    receive(Data(7, 2, 12, 0, 53, b"x"))
+    assert link.a.counters["invalid_stream"] == 1

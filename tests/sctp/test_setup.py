@@ -199,7 +199,8 @@ def test_unknown_parameters_of_an_init_ack_are_reported_with_the_cookie() -> Non
     own = own_tag(link.a)
     answer = Init(ChunkType.INIT_ACK, 9, 100_000, 10, 10, 1, [Parameter(7, b"cookie"), Parameter(0xC123, b"?")])
     link.a.receive_datagram(Packet(5000, 5000, own, [answer]).serialize(), B_ADDRESS, link.now)
-    chunks = [chunk for d in link.a.datagrams_to_send() for chunk in Packet.parse(d.data).chunks]
+    [datagram] = link.a.datagrams_to_send()
+    chunks = Packet.parse(datagram.data).chunks
     assert chunks[0] == CookieEcho(b"cookie")
     unrecognized = Parameter(CauseCode.UNRECOGNIZED_PARAMETERS, bytes.fromhex("c12300053f000000"))
     assert chunks[1] == Causes(ChunkType.ERROR, [unrecognized])

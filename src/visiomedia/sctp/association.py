@@ -31,7 +31,7 @@ from visiomedia.sctp.events import AssociationClosed, AssociationEstablished, As
 from visiomedia.sctp.failure import AssociationFailed
 from visiomedia.sctp.handshake import MAX_REPORTED, Handshake, missing_cookie
 from visiomedia.sctp.outbound import Outbound
-from visiomedia.sctp.packet import Packet, serialize_packet
+from visiomedia.sctp.packet import HEADER_SIZE, Packet, serialize_packet
 from visiomedia.sctp.packing import MAX_QUEUED, ControlQueue, PacketFiller
 from visiomedia.sctp.parameters import CauseCode, Parameter
 from visiomedia.sctp.repeater import Repeater
@@ -397,10 +397,14 @@ class Association:
             raise missing_cookie()
         self._enter(AssociationState.COOKIE_ECHOED)
         self._repeater.start(echo, now + self._outbound.rto.seconds, self.settings.maximum_init_retransmissions)
-        self._send_alone(echo.serialize(), answer.initiate_tag)
+        chunks = echo.serialize()
         if unrecognized:
+            # In the same packet: alone, it might overtake the echo and find nobody there.
             cause = Parameter(CauseCode.UNRECOGNIZED_PARAMETERS, unrecognized)
-            self._control.append(Causes(ChunkType.ERROR, [cause]).serialize())
+            report = Causes(ChunkType.ERROR, [cause]).serialize()
+            if len(chunks) + len(report) <= self.settings.maximum_packet - HEADER_SIZE:
+                chunks += report
+        self._send_alone(chunks, answer.initiate_tag)
 
     def _receive_cookie_echo(self, echo: CookieEcho, now: float) -> None:
         """Section 5.2.4. When both sides begin at once each answers the other, and the first echo decides."""
@@ -468,13 +472,15 @@ class Association:
 
     def _advance_shutdown(self, now: float) -> None:
         """Go on once everything of ours is acknowledged."""
+        if self._state not in (AssociationState.SHUTDOWN_PENDING, AssociationState.SHUTDOWN_RECEIVED):
+            return
         peer = self._peer
         if peer is None or not self._outbound.is_empty:
             return
         if self._state is AssociationState.SHUTDOWN_PENDING:
             self._enter(AssociationState.SHUTDOWN_SENT)
             self._begin_repeating(peer, Shutdown(peer.cumulative_tsn), now)
-        elif self._state is AssociationState.SHUTDOWN_RECEIVED:
+        else:
             self._enter(AssociationState.SHUTDOWN_ACK_SENT)
             self._begin_repeating(peer, Signal(ChunkType.SHUTDOWN_ACK), now)
 
@@ -536,7 +542,7 @@ class Association:
         self._send_alone(chunk.serialize(), 0 if isinstance(chunk, Init) or self._peer is None else self._peer.tag)
 
     def _send_alone(self, chunk: bytes, tag: int) -> None:
-        """A packet with nothing else, and with its checksum: its reader may know nothing of us yet."""
+        """A packet with nothing else in it, and with its checksum: its reader may know nothing of us yet."""
         if len(self._outgoing) >= MAX_QUEUED:
             self.counters["control_overflow"] += 1
         else:

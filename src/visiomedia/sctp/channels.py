@@ -80,7 +80,7 @@ class DataChannels:
         self.streams = MAX_STREAM_ID + 1
         """How many streams both sides have, known once the association is."""
         self.is_established = False
-        self.resets_wanted: list[int] = []
+        self.resets_wanted: dict[int, None] = {}
 
     # --- verbs ------------------------------------------------------------------------------------------------------
 
@@ -170,6 +170,7 @@ class DataChannels:
         self.is_established = True
         for channel in list(self._channels.values()):
             if channel.channel_id >= self.streams:
+                self._outbound.drop(channel.channel_id)
                 self._forget(channel)
             elif channel.is_negotiated and channel.state is ChannelState.CONNECTING:
                 self._become_open(channel, is_by_peer=False)
@@ -251,7 +252,7 @@ class DataChannels:
             # RFC 8832 section 6: who cannot take a channel resets its stream.
             self._counters["channel_refused"] += 1
             if stream_id < self.streams:
-                self.resets_wanted.append(stream_id)
+                self.resets_wanted[stream_id] = None
             return
         self._channels[stream_id] = channel
         self._send_control(stream_id, DATA_CHANNEL_ACK)
@@ -310,7 +311,7 @@ class DataChannels:
     def _begin_closing(self, channel: _Channel) -> None:
         if channel.state is not ChannelState.CLOSING:
             channel.state = ChannelState.CLOSING
-            self.resets_wanted.append(channel.channel_id)
+            self.resets_wanted[channel.channel_id] = None
 
     def _finish_closing(self, channel: _Channel) -> None:
         if channel.is_incoming_reset and channel.is_outgoing_reset:

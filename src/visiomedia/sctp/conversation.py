@@ -244,6 +244,8 @@ class Conversation:
     def fill_data(self, filler: PacketFiller, now: float) -> None:
         """Add the DATA that may leave, of which first what is sent again, and a FORWARD-TSN if one is due."""
         outbound = self._outbound
+        if not outbound.has_more:
+            return
         allowance = outbound.begin_burst(now)
         while (chunk := outbound.next_chunk(filler.room, allowance, now)) is not None:
             if chunk is NEEDS_FRESH_PACKET:
@@ -259,7 +261,10 @@ class Conversation:
     def queue_resets(self, now: float) -> None:
         """Ask for the resets that channels want, once their data has left, and answer the peer's."""
         channels, outbound = self._channels, self._outbound
-        wanted, channels.resets_wanted = channels.resets_wanted, []
+        if not channels.resets_wanted and not self._resets.has_more:
+            return
+        wanted = list(channels.resets_wanted)
+        channels.resets_wanted.clear()
         if not self._extensions & RE_CONFIG:
             # Nobody could answer: the channel is closed on this side, and its streams go on counting.
             channels.reset_outgoing(wanted, is_refused=True)

@@ -96,7 +96,7 @@ class Outbound:
     @property
     def has_more(self) -> bool:
         """Whether something waits to leave."""
-        return bool(self.queue or self._resend)
+        return bool(self.queue or self._resend or self._is_forward_due)
 
     @property
     def peer_window(self) -> int:
@@ -134,6 +134,11 @@ class Outbound:
                 self._buffered -= dropped.cost
         self._buffered += message.cost
         self.queue.append(message)
+
+    def drop(self, stream_id: int) -> None:
+        """Forget what waits on a stream and has not begun to leave."""
+        while (message := self.queue.drop_oldest(stream_id)) is not None:
+            self._buffered -= message.cost
 
     def reset(self, stream_id: int) -> None:
         """The stream begins again at sequence number 0 (RFC 6525 section 5.2.7)."""

@@ -9,9 +9,9 @@ from visiomedia.errors import ConfigurationError
 class SctpSettings:
     """Limits and timers of one association."""
 
-    maximum_packet: int = 1144
-    """Bytes of a packet: what the worst cipher offered by DTLS (AES128-SHA: header 13, IV 16, HMAC 20, padding)
-    leaves of a datagram of 1200 bytes, in whole words."""
+    maximum_packet: int = 1132
+    """Bytes of a packet: what the worst cipher that our DTLS offers (AES128-SHA: header 13, IV 16, HMAC 20, and padding
+    to blocks of 16) leaves of a datagram of 1200 bytes, 1135, in whole words."""
 
     maximum_message: int = 262_144
     """Bytes of a message, either way. A larger one that comes in ends the association."""

@@ -84,9 +84,9 @@ class StreamResets:
         self.retransmit_at: float | None = None
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether a request of ours has no answer yet."""
-        return self._request is not None
+    def has_more(self) -> bool:
+        """Whether there is something to ask or to answer."""
+        return bool(self._responses or self._requested or self._is_unnumbered)
 
     # --- our requests -----------------------------------------------------------------------------------------------
 
