@@ -23,11 +23,7 @@ help: ## Say what each target does.
 # --- what people run ----------------------------------------------------------------------------------------------
 
 .PHONY: serve
-serve: $(VENV)/.warm ## Start the example server: a call between everyone who opens its page.
-	@exec $(BIN)/python examples/forward.py
-
-.PHONY: node
-node: $(VENV)/.warm ## Start the conferencing node on port 7880, for LiveKit clients on this machine. It has no page yet.
+serve: $(VENV)/.warm ## Start the conferencing node on port 7880 of this machine, for LiveKit's clients.
 	@exec $(BIN)/python -m examples.conference --dev
 
 .PHONY: check

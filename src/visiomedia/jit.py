@@ -211,14 +211,20 @@ def _closure(path: Path) -> set[Path]:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting.extend(_imports(file))
+            waiting.extend(_imports(file, file.read_bytes()))
     return found
 
 
-def _imports(path: Path) -> list[Path]:
-    """The files of this file's own project, or of visiomedia, that it imports directly."""
+@cache
+def _imports(path: Path, source: bytes) -> tuple[Path, ...]:
+    """The files of this file's own project, or of visiomedia, that it imports directly where it is loaded."""
     files: list[Path] = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    waiting: list[ast.stmt] = list(ast.parse(source).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If | ast.Try):  # a kernel cannot import, so functions are not looked into
+            waiting.extend(child for child in ast.walk(node) if isinstance(child, ast.Import | ast.ImportFrom))
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
@@ -226,7 +232,7 @@ def _imports(path: Path) -> list[Path]:
         else:
             continue
         files.extend(file for name in names if (file := _module_file(name, path)) is not None)
-    return files
+    return tuple(files)
 
 
 def _module_file(name: str, importer: Path) -> Path | None:

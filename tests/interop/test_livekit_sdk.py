@@ -44,7 +44,7 @@ def token(identity: str, *, room: str = "assembly") -> str:
 
 @asynccontextmanager
 async def node() -> AsyncIterator[None]:
-    """The node as ``make node`` starts it."""
+    """The node as ``make serve`` starts it."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "examples.conference", "--dev", cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
+
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "examples.conference"]
 ANYWHERE = ("--bind=127.0.0.1:0", "--media-addresses=127.0.0.1", "--media-port=0")
@@ -42,6 +44,8 @@ class RunningNode:
         self.lines: list[dict[str, Any]] = []
         """What it has logged."""
         self.started_within = 0.0
+        self.processor_seconds = 0.0
+        """What the start took of a core, whatever else the machine did."""
 
     def __enter__(self) -> Self:
         command = [*COMMAND, *ANYWHERE, "--log-format=json", *self._flags]
@@ -57,6 +61,8 @@ class RunningNode:
             self.process.communicate()
             raise
         self.started_within = time.monotonic() - started
+        times = psutil.Process(self.process.pid).cpu_times()
+        self.processor_seconds = times.user + times.system
         self.lines.append(line)
         self.address = line["http"]
         return self

@@ -186,11 +186,10 @@ async def test_dev_takes_the_known_key_and_says_so_loudly(node: RunningNode) -> 
     assert any(line["level"] == "warning" and "Never do this on a server" in line["message"] for line in node.lines)
 
 
-def test_it_starts_within_two_seconds_once_kernels_are_cached(node: RunningNode) -> None:
-    """The bound is generous: other tests may have the machine's cores."""
+def test_it_starts_within_two_seconds_of_a_core_once_kernels_are_cached(node: RunningNode) -> None:
     with RunningNode(**KEYS) as second:
-        print(f"ready {second.started_within:.2f} s after the process was started")
-        assert second.started_within < 5
+        print(f"ready {second.started_within:.2f} s after its start, with {second.processor_seconds:.2f} s of a core")
+        assert second.processor_seconds < 2
 
 
 def test_a_tcp_port_that_is_taken_is_named() -> None:
