@@ -5,31 +5,28 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from visiomedia.engine import Address
 from visiomedia.errors import (
     CapacityError,
-    ConfigurationError,
     InvalidStateError,
-    NegotiationError,
-    ParseError,
     VisiomediaError,
 )
 from visiomedia.ice.candidate import host_candidate
 from visiomedia.ice.credentials import Credentials
-from visiomedia.peer.binding import MediaBinding, StreamBinder
 from visiomedia.peer.data_channel import SETTINGS as SCTP
 from visiomedia.peer.data_channel import DataChannel, DataChannels
 from visiomedia.peer.driver import TransportDriver
 from visiomedia.peer.full_agent import FullAgent
+from visiomedia.peer.remote_transport import RemoteTransport
 from visiomedia.peer.settlement import Settlement
+from visiomedia.peer.sources import Sources
 from visiomedia.peer.transceiver import Transceiver
 from visiomedia.plane import Plane, TransportOwner
 from visiomedia.routing.router import Track
 from visiomedia.rows import Handle
-from visiomedia.rtp.rtcp import Goodbye, parse_compound
-from visiomedia.sdp.attributes import Candidate, Setup
+from visiomedia.sdp.attributes import Candidate
 from visiomedia.sdp.capabilities import SERVER_CAPABILITIES, Capabilities
 from visiomedia.sdp.description import MediaDescription, SessionDescription
 from visiomedia.sdp.negotiation import (
@@ -42,7 +39,6 @@ from visiomedia.sdp.negotiation import (
     negotiated,
 )
 from visiomedia.sdp.offer import OfferedSection, check_answer, create_offer
-from visiomedia.srtp.certificate import Fingerprint
 from visiomedia.srtp.dtls import ApplicationDataReceived, Closed, DtlsRole, HandshakeCompleted
 from visiomedia.transport.webrtc import Failed, TransportEvent, WebRtcSettings
 
@@ -56,14 +52,6 @@ SCTP_PORT = 5000
 
 
 DATA_PLAN = SectionPlan(sctp_port=SCTP_PORT, max_message_size=SCTP.maximum_message)
-
-
-class _RemoteTransport(NamedTuple):
-    """What a description says of its side of the transport, and which DTLS role that leaves us."""
-
-    credentials: Credentials
-    role: DtlsRole
-    fingerprints: tuple[Fingerprint, ...]
 
 
 class Peer:
@@ -99,13 +87,11 @@ class Peer:
         self._agent = agent
         self._on_closed = on_closed
         self._driver: TransportDriver | None = None
-        self._offer: tuple[SessionDescription, _RemoteTransport] | None = None
-        self._remote: _RemoteTransport | None = None
+        self._offer: tuple[SessionDescription, RemoteTransport] | None = None
+        self._remote: RemoteTransport | None = None
         self._version = 0
         self._cname = plane.router.new_cname()
-        self._binder = StreamBinder()
-        self._sources: dict[int, tuple[Track, Handle]] = {}
-        self._refused: set[int] = set()
+        self._sources = Sources(plane, self._published_by)
         self._negotiated: dict[str, NegotiatedSection] = {}
         self.needs_negotiation = False
         """Whether something has changed that only an offer of ours can tell the peer."""
@@ -114,7 +100,6 @@ class Peer:
         """What our last description says we send, by mid."""
         self._described: SessionDescription | None = None
         self._data = DataChannels(plane.clock, self._tell_data_channel)
-        self._heard: dict[Handle, tuple[int, int]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -159,6 +144,9 @@ class Peer:
     def tracks(self) -> list[Track]:
         """What the peer publishes."""
         return [transceiver.track for transceiver in self.transceivers.values() if transceiver.track is not None]
+
+    def _published_by(self, mid: str) -> Track | None:
+        return self.transceivers[mid].track
 
     # --- negotiation ----------------------------------------------------------------------------------------------
 
@@ -213,37 +201,18 @@ class Peer:
         return TransportDriver(
             self.plane,
             handle_event=self._handle_event,
-            handle_unknown_media=self._bind,
-            handle_rtcp=self._handle_rtcp,
+            handle_unknown_media=self._sources.receive_unknown_media,
+            handle_rtcp=self._sources.receive_rtcp,
             takes_reduced_size=takes_reduced_size,
             settings=self._settings,
             agent=self._agent,
         )
 
-    def _remote_transport(self, description: SessionDescription) -> _RemoteTransport:
-        live = [section for section in description.media if not section.is_rejected]
-        if not live:
-            raise NegotiationError("the description has no section to accept")
-        mids = [section.mid for section in description.media]
-        if len(set(mids)) != len(mids) or "" in mids:
-            raise NegotiationError("every section needs a mid of its own (a=mid, RFC 5888)")
-        transport = live[0].transport
-        if transport.ice_ufrag is None or transport.ice_password is None:
-            raise NegotiationError("the description lacks ICE credentials (a=ice-ufrag, a=ice-pwd)")
-        if not transport.fingerprints:
-            raise NegotiationError("the description lacks a certificate's fingerprint (a=fingerprint)")
-        try:
-            credentials = Credentials(transport.ice_ufrag, transport.ice_password)
-            fingerprints = tuple(Fingerprint.parse(value) for value in transport.fingerprints)
-        except (ParseError, ConfigurationError) as error:
-            raise NegotiationError(f"the description's transport: {error}") from error
-        setup = live[0].transport.setup or Setup.ACTPASS
-        role = DtlsRole.CLIENT if setup is Setup.PASSIVE else DtlsRole.SERVER
-        before = self._remote
-        if before is not None and (before.role is not role or set(before.fingerprints) != set(fingerprints)):
-            # RFC 8842 section 4: it would be another DTLS association.
-            raise NegotiationError("another certificate or DTLS role needs a new transport")
-        return _RemoteTransport(credentials, role, fingerprints)
+    def _remote_transport(self, description: SessionDescription) -> RemoteTransport:
+        remote = RemoteTransport.of(description)
+        if self._remote is not None:
+            remote.check_follows(self._remote)
+        return remote
 
     def _receive_section(self, section: MediaDescription) -> None:
         transceiver = self.transceivers.get(section.mid)
@@ -260,10 +229,7 @@ class Peer:
 
     def _end_track(self, transceiver: Transceiver) -> None:
         if transceiver.track is not None:
-            ended = transceiver.track
-            self._sources = {ssrc: bound for ssrc, bound in self._sources.items() if bound[0] is not ended}
-            self.plane.router.remove_track(transceiver.track)
-            self.plane.wake()
+            self._sources.remove_track(transceiver.track)
             transceiver.track = None
 
     def answer(self) -> str:
@@ -276,7 +242,7 @@ class Peer:
         with self._ends_without_a_description():
             return self._answer(*self._offer, self._driver)
 
-    def _answer(self, offer: SessionDescription, remote: _RemoteTransport, driver: TransportDriver) -> str:
+    def _answer(self, offer: SessionDescription, remote: RemoteTransport, driver: TransportDriver) -> str:
         if self._remote is not None and remote.credentials != self._remote.credentials:
             driver.restart_ice(remote.credentials)
         answer = create_answer(offer, self._local_transport(), self._plans(offer), self._capabilities)
@@ -288,9 +254,9 @@ class Peer:
         self._settle(driver, remote)
         return answer.serialize()
 
-    def _settle(self, driver: TransportDriver, remote: _RemoteTransport) -> None:
+    def _settle(self, driver: TransportDriver, remote: RemoteTransport) -> None:
         """Both descriptions are known: what follows from them begins."""
-        Settlement.of(self._negotiated.values()).apply(self.plane, self.transport, self._binder)
+        Settlement.of(self._negotiated.values()).apply(self.plane, self.transport, self._sources.binder)
         data = next((s for s in self._negotiated.values() if s.kind == "application" and s.is_accepted), None)
         if data is not None:
             self._data.negotiated(
@@ -537,61 +503,7 @@ class Peer:
 
         Tracks of which nothing came are left out.
         """
-        levels = {}
-        for track in self.tracks:
-            source = track.sources.get(0)
-            if not track.is_audio or source is None:
-                continue
-            total, count = self.plane.router.audio_level_sums(source)
-            before_total, before_count = self._heard.get(source, (0, 0))
-            self._heard[source] = (total, count)
-            if count > before_count:
-                levels[track] = (total - before_total) // (count - before_count)
-        return levels
-
-    def _bind(self, packet: bytes) -> None:
-        """An SSRC that nothing has bound: find its section and layer."""
-        router = self.plane.router
-        try:
-            binding = self._binder.bind(packet)
-        except ParseError:
-            return
-        if binding is None:
-            return
-        bound = self._sources.get(binding.ssrc)
-        if bound is not None and router.has_source(bound[1]):
-            return  # packets that came before the binding did
-        track = self.transceivers[binding.mid].track
-        if track is None:
-            return
-        try:
-            if isinstance(binding, MediaBinding):
-                source = router.add_source(track, binding.ssrc, binding.layer)
-            elif binding.layer in track.sources:
-                source = router.add_repair_source(track, binding.ssrc, track.sources[binding.layer])
-            else:
-                return
-        except CapacityError as error:
-            if binding.ssrc not in self._refused:
-                self._refused.add(binding.ssrc)  # as many as the binder takes
-                logger.warning("an SSRC is not bound: %s", error)
-            return
-        self._sources[binding.ssrc] = (track, source)
-        self.plane.wake()
-
-    def _handle_rtcp(self, compound: bytes) -> None:
-        """A goodbye frees the SSRCs it names (RFC 3550 section 6.6); media of theirs would be bound again."""
-        try:
-            packets = parse_compound(compound)
-        except ParseError:
-            return
-        for packet in packets:
-            if isinstance(packet, Goodbye):
-                for ssrc in packet.ssrcs:
-                    bound = self._sources.pop(ssrc, None)
-                    if bound is not None:
-                        self.plane.router.remove_source(*bound)
-        self.plane.wake()
+        return self._sources.audio_levels(self.tracks)
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
