@@ -269,7 +269,7 @@ async def test_an_ssrc_that_finds_no_row_is_told_once(caplog: pytest.LogCaptureF
         for ssrc in (1, *[2] * 20):
             hand_up(plane, peer, RtpPacket(96, 1, 2, ssrc, b"x").serialize())
         assert (await rows(plane))["sources"] == 1
-    assert [record.getMessage() for record in caplog.records if record.name == "visiomedia.peer.peer"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "visiomedia.peer.sources"] == [
         "an SSRC is not bound: sources is full: 1 rows"
     ]
 
