@@ -137,6 +137,7 @@ OUT_ROW = record(
         ("slice_length", "<i4", (3,)),
         ("offset", "<i4"),  # where the sealed datagram lies in the out arena
         ("length", "<i4"),
+        ("next", "<i4"),  # the socket's, while it sends: 1 + the next row to the same destination, 0 for none
         ("prefix", "u1", (MAX_PREFIX,)),
     ]
 )

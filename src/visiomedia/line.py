@@ -149,8 +149,8 @@ class Tables(NamedTuple):
 
 FEEDBACK_CURSOR = slice(0, 2)
 FAN_OUT_CURSOR = slice(2, 5)
-FEEDBACK_COUNT = 5
-BATCH_END = 6
+FEEDBACK_COUNT = 6
+BATCH_END = 7
 
 
 def make_tables(capacities: Capacities, cname: bytes) -> Tables:
@@ -426,7 +426,7 @@ def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) 
         now,
     )
     if not more:
-        more = fan_out(batch.rows, 0, cursor[BATCH_END], routing, rtp.receptions, rtp.extension_maps, out, cursor[2:5])
+        more = fan_out(batch.rows, 0, cursor[BATCH_END], routing, rtp.receptions, rtp.extension_maps, out, cursor[2:6])
     if not more:
         more = run_timers(
             routing,

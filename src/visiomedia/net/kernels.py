@@ -7,15 +7,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from visiomedia.batch import BYTES_USED, MAX_DATAGRAM, ROWS_USED, Drop, PacketBatch
+from visiomedia.batch import BYTES_USED, MAX_DATAGRAM, ROWS_USED, Drop, OutKind, PacketBatch
 from visiomedia.jit import Integer, external, subroutine
 from visiomedia.lookup import find, insert, remove
-from visiomedia.net.structures import CONTROL_BYTES, ERROR, NAME_BYTES, SOCKADDR_OFFSET, TURNS, VECTOR, SocketTables
+from visiomedia.net.structures import (
+    CONTROL_BYTES,
+    ERROR,
+    MAX_SEGMENTS,
+    NAME_BYTES,
+    SEGMENTS,
+    SOCKADDR_OFFSET,
+    TURNS,
+    VECTOR,
+    SocketTables,
+)
 from visiomedia.net.tables import NetTables, PathKind
 
 UDP = int(PathKind.UDP)
 TRUNCATED = int(Drop.TRUNCATED)
 NO_PATH = int(Drop.NO_PATH)
+RTP_OUT = int(OutKind.RTP)
 
 CLOCK_REALTIME = 0
 CLOCK_MONOTONIC = 1
@@ -23,7 +34,17 @@ MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20
 SOL_SOCKET = 1
 SCM_TIMESTAMPNS = 35
+SOL_UDP = 17
+UDP_SEGMENT = 103
+SEGMENT_CONTROL_LENGTH = 18
+"""CMSG_LEN of a 16-bit number: 16 bytes of struct cmsghdr, then two."""
+SEGMENT_CONTROL_SPACE = 24
+MAX_MESSAGE = 65507
+"""Bytes of UDP payload that fit an IPv4 packet."""
 EAGAIN = errno.EAGAIN
+EINVAL = errno.EINVAL
+EIO = errno.EIO
+EMSGSIZE = errno.EMSGSIZE
 ENOBUFS = errno.ENOBUFS
 ECONNREFUSED = errno.ECONNREFUSED
 IPV4 = 4
@@ -175,50 +196,126 @@ def _take(
 
 @subroutine
 def send(tables: SocketTables, out: PacketBatch, paths: NDArray[Any]) -> None:
-    """Send every row of an out batch that was not dropped, socket by socket and in their order.
+    """Send every row of an out batch that was not dropped, socket by socket: pictures after all else.
 
-    A destination that errors costs only its own rows. What a full socket buffer refuses is lost, with what is left
-    for that socket: waiting would hold up everybody else. Both are counted.
+    Rows to one destination keep their order and leave together: those of one length, and a shorter one behind them, as
+    one message that the system cuts into datagrams (UDP_SEGMENT). A destination that errors costs only its own rows.
+    What a full socket buffer refuses is lost, with what is left for that socket: waiting would hold up everybody else.
+    Both are counted.
     """
-    rows, arena, state = out
-    for number in range(len(tables.sockets)):
-        pending = np.int64(0)
-        others = 0
-        takes_more = True
-        for i in range(state[ROWS_USED]):
-            row = rows[i]
-            if row.drop != 0 or row.path < 0:
-                continue
+    rows, _, state = out
+    last = np.int64(state[ROWS_USED])
+    for i in range(last):
+        row = rows[i]
+        if row.drop == 0 and row.path >= 0:
             path = paths[row.path]
             if path.kind != UDP or path.socket >= len(tables.sockets):
                 row.drop = NO_PATH
-                continue
-            if path.socket != number:
-                others += 1 if path.socket > number else 0
-                continue
+    for number in range(len(tables.sockets)):
+        takes_more = True
+        for is_picture in (False, True):
+            first_path = _group(rows, last, paths, number, is_picture)
+            if first_path >= 0:
+                takes_more = _send_groups(tables, out, paths, number, first_path, takes_more)
+
+
+@subroutine
+def _group(rows: NDArray[Any], last: Integer, paths: NDArray[Any], number: Integer, is_picture: bool) -> Integer:
+    """Chain the rows of one socket by path, and those paths; returns the first path, -1 for none."""
+    first_path: Integer = -1
+    last_path: Integer = -1
+    for i in range(last):
+        row = rows[i]
+        if row.drop != 0 or row.path < 0 or (row.kind == RTP_OUT and row.is_audio == 0) != is_picture:
+            continue
+        path = paths[row.path]
+        if path.socket != number:
+            continue
+        row.next = 0
+        if path.first_row == 0:
+            path.first_row = i + 1
+            path.next_path = 0
+            if first_path < 0:
+                first_path = np.int64(row.path)
+            else:
+                paths[last_path].next_path = row.path + 1
+            last_path = np.int64(row.path)
+        else:
+            rows[path.last_row - 1].next = i + 1
+        path.last_row = i + 1
+    return first_path
+
+
+@subroutine
+def _send_groups(
+    tables: SocketTables, out: PacketBatch, paths: NDArray[Any], number: Integer, first_path: Integer, takes_more: bool
+) -> bool:
+    """Send what ``_group`` has chained, and leave no chain behind; False where the socket takes no more now."""
+    rows = out.rows
+    messages = np.int64(0)
+    vectors = np.int64(0)
+    at_path = np.int64(first_path)
+    while at_path >= 0:
+        path = paths[at_path]
+        at_row = np.int64(path.first_row) - 1
+        path.first_row = 0
+        while at_row >= 0:
+            if messages == len(tables.messages) or vectors + SEGMENTS > len(tables.vectors):
+                takes_more = takes_more and _flush(tables, number, messages, rows, paths)
+                messages = np.int64(0)
+                vectors = np.int64(0)
             if not takes_more:
                 _lose(tables, number, path)
+                at_row = np.int64(rows[at_row].next) - 1
                 continue
-            message = tables.messages[pending]
-            message.name = paths.ctypes.data + np.int64(row.path) * paths.itemsize + tables.state[SOCKADDR_OFFSET]
+            message = tables.messages[messages]
+            message.name = paths.ctypes.data + at_path * paths.itemsize + tables.state[SOCKADDR_OFFSET]
             message.name_length = path.sockaddr_length
-            message.vectors = tables.vectors.ctypes.data + pending * VECTOR_BYTES
-            message.vector_count = 1
-            message.control = 0
-            message.control_length = 0
+            message.vectors = tables.vectors.ctypes.data + vectors * VECTOR_BYTES
             message.message_flags = 0
             message.transferred = 0
-            tables.vectors[pending].start = arena.ctypes.data + row.offset
-            tables.vectors[pending].length = row.length
-            tables.rows[pending] = i
-            pending += 1
-            if pending == len(tables.messages):
-                takes_more = _flush(tables, number, pending, rows, paths)
-                pending = np.int64(0)
-        if pending > 0:
-            _flush(tables, number, pending, rows, paths)
-        if others == 0:
-            return
+            most = np.int64(1) if path.refuses_segments != 0 else np.int64(tables.state[MAX_SEGMENTS])
+            length = np.int64(rows[at_row].length)
+            if length > 0:
+                most = min(most, MAX_MESSAGE // length)
+            count = np.int64(0)
+            while True:
+                row = rows[at_row]
+                vector = tables.vectors[vectors]
+                vector.start = out.arena.ctypes.data + row.offset
+                vector.length = row.length
+                tables.rows[vectors] = at_row
+                vectors += 1
+                count += 1
+                at_row = np.int64(row.next) - 1
+                if count >= most or row.length < length or at_row < 0 or rows[at_row].length > length:
+                    break
+            message.vector_count = count
+            message.control = 0
+            message.control_length = 0
+            if count > 1:
+                _set_segment(tables, messages, length)
+            messages += 1
+        at_path = np.int64(path.next_path) - 1
+    if messages > 0:
+        takes_more = takes_more and _flush(tables, number, messages, rows, paths)
+    return takes_more
+
+
+@subroutine
+def _set_segment(tables: SocketTables, slot: Integer, length: Integer) -> None:
+    """The control message that has a message cut: struct cmsghdr, then the datagrams' length as 16 bits."""
+    control = tables.control[slot]
+    for i in range(SEGMENT_CONTROL_SPACE):
+        control[i] = 0
+    control[0] = SEGMENT_CONTROL_LENGTH
+    control[8] = SOL_UDP
+    control[12] = UDP_SEGMENT
+    control[16] = length & 255
+    control[17] = length >> 8
+    message = tables.messages[slot]
+    message.control = tables.control.ctypes.data + slot * CONTROL_BYTES
+    message.control_length = SEGMENT_CONTROL_SPACE
 
 
 @subroutine
@@ -229,34 +326,73 @@ def _lose(tables: SocketTables, number: Integer, path: Any) -> None:
 
 @subroutine
 def _flush(tables: SocketTables, number: Integer, count: Integer, rows: NDArray[Any], paths: NDArray[Any]) -> bool:
-    """sendmmsg until every message has left or failed; False where the socket takes no more now."""
+    """sendmmsg until every message has left or failed; False where the socket takes no more now.
+
+    A message whose path takes no segments is sent again as datagrams, sealed as they are: nothing of it has left.
+    """
     socket = tables.sockets[number]
     at = np.int64(0)
+    vector = np.int64(0)
     tried_again = np.int64(-1)
     while at < count:
         start = tables.messages.ctypes.data + at * tables.messages.itemsize
         sent = np.int64(sendmmsg(socket.descriptor, start, count - at, MSG_DONTWAIT))
-        if sent <= 0:
-            error = _error(tables)
-            if error == ECONNREFUSED and tried_again != at:
-                # What ICMP reported of an earlier datagram is told to whoever sends next.
-                tried_again = at
-                continue
-            is_full = error == EAGAIN or error == ENOBUFS
-            for i in range(at, count if is_full else at + 1):
-                _lose(tables, number, paths[rows[tables.rows[i]].path])
-            if is_full:
-                return False
+        if sent > 0:
+            for i in range(at, at + sent):
+                vector += _count_sent(tables, number, i, vector, rows, paths)
+            at += sent
+            continue
+        error = _error(tables)
+        if error == ECONNREFUSED and tried_again != at:
+            # What ICMP reported of an earlier datagram is told to whoever sends next.
+            tried_again = at
+            continue
+        message = tables.messages[at]
+        path = paths[rows[tables.rows[vector]].path]
+        if error == EAGAIN or error == ENOBUFS:
+            for i in range(at, count):
+                for _ in range(tables.messages[i].vector_count):
+                    _lose(tables, number, paths[rows[tables.rows[vector]].path])
+                    vector += 1
+            return False
+        segments = np.int64(message.vector_count)
+        if segments == 1 or (error != EMSGSIZE and error != EINVAL and error != EIO):
+            for _ in range(segments):
+                _lose(tables, number, path)
+            vector += segments
             at += 1
             continue
-        for i in range(at, at + sent):
-            row = rows[tables.rows[i]]
-            path = paths[row.path]
-            path.sent_packets += 1
-            path.sent_bytes += row.length
-        socket.sent += sent
-        at += sent
+        path.refuses_segments = 1
+        socket.segments_refused += 1
+        message.control = 0
+        message.control_length = 0
+        message.vector_count = 1
+        for _ in range(segments):
+            message.vectors = tables.vectors.ctypes.data + vector * VECTOR_BYTES
+            if sendmmsg(socket.descriptor, start, 1, MSG_DONTWAIT) == 1:
+                _count_sent(tables, number, at, vector, rows, paths)
+            else:
+                _lose(tables, number, path)
+            vector += 1
+        at += 1
     return True
+
+
+@subroutine
+def _count_sent(
+    tables: SocketTables, number: Integer, slot: Integer, vector: Integer, rows: NDArray[Any], paths: NDArray[Any]
+) -> Integer:
+    """A message has left; returns how many vectors were its own."""
+    socket = tables.sockets[number]
+    count = np.int64(tables.messages[slot].vector_count)
+    path = paths[rows[tables.rows[vector]].path]
+    for i in range(vector, vector + count):
+        path.sent_bytes += rows[tables.rows[i]].length
+    path.sent_packets += count
+    socket.sent += count
+    if count > 1:
+        socket.segmented += count
+    return count
 
 
 @subroutine
@@ -291,6 +427,8 @@ def add_path(net: NetTables, command: Any) -> None:
     path.sent_packets = 0
     path.sent_bytes = 0
     path.send_errors = 0
+    path.refuses_segments = 0
+    path.first_row = 0
     a, b, c = flow_key(path.address, path.socket, path.port)
     insert(net.flows, a, b, c, command.row)
 

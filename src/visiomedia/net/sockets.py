@@ -124,11 +124,12 @@ class BoundSockets:
     A parent class, against the house's habit: by composition both would repeat five methods that only pass on.
     """
 
-    def __init__(self, addresses: Sequence[str], port: int) -> None:
+    def __init__(self, addresses: Sequence[str], port: int, *, segments: int = 1) -> None:
         self.sockets = bind(addresses, port)
         families = [4 if opened.family == socket.AF_INET else 6 for opened in self.sockets]
         self.tables = make_socket_tables(
-            [(opened.fileno(), family) for opened, family in zip(self.sockets, families, strict=True)]
+            [(opened.fileno(), family) for opened, family in zip(self.sockets, families, strict=True)],
+            segments=segments,
         )
 
     @property

@@ -33,6 +33,11 @@ PATH = record(
         ("sent_packets", "<i8"),
         ("sent_bytes", "<i8"),
         ("send_errors", "<i8"),
+        ("refuses_segments", "u1"),  # its route takes no UDP_SEGMENT: one datagram a message
+        # while a batch is sent; 0 is none
+        ("first_row", "<i4"),  # 1 + the first row that goes there
+        ("last_row", "<i4"),
+        ("next_path", "<i4"),  # 1 + the path that is served after this one
     ]
 )
 

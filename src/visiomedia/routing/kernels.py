@@ -41,6 +41,9 @@ GAP_LIMIT = HISTORY_BLOCKS * BLOCK_ENTRIES
 """A gap that history could not fill is not passed on, but told as one packet: gaps that add up to half the sequence
 numbers would leave a receiver with the wrong rollover counter (RFC 3711 section 3.3.1)."""
 
+RUN = 64
+"""Packets of one source that a subscription gets before the next one: what one message carries at most."""
+
 RTX_TOKENS = 500
 """Retransmissions a receiver may be owed at once; each forwarded packet earns one."""
 
@@ -310,6 +313,16 @@ def forward(
 
 
 @subroutine
+def _run_end(rows: NDArray[Any], start: Integer, last: Integer) -> Integer:
+    """The row after the stored packets of one source that follow each other from ``start`` on."""
+    source = rows[start].source
+    end = np.int64(start) + 1
+    while end < last and end - start < RUN and (rows[end].entry < 0 or rows[end].source == source):
+        end += 1
+    return end
+
+
+@subroutine
 def fan_out(
     rows: NDArray[Any],
     first: Integer,
@@ -322,35 +335,38 @@ def fan_out(
 ) -> bool:
     """Out rows of every stored packet for every subscription of its track, audio first.
 
-    ``cursor``: (3,) int64: pass (0 audio, 1 video, 2 done), row, subscription (-1: the row's first). True where the
-    out batch filled up before the end: called again, it goes on from there.
+    A subscription gets all packets of a source that came together before the next one has its turn, so that they leave
+    in one message. ``cursor``: (4,) int64: pass (0 audio, 1 video, 2 done), the first row of those that came together,
+    subscription (-1: the first), row. True where the out batch filled up before the end: called again, it goes on from
+    there.
     """
     while cursor[0] < 2:
         while cursor[1] < last:
-            row = rows[cursor[1]]
-            if row.entry >= 0:
-                source = routing.sources[row.source]
-                if (source.is_audio != 0) == (cursor[0] == 0):
-                    if cursor[2] < 0:
-                        cursor[2] = routing.tracks[source.track].first_subscription
-                    entry = routing.history.entries[row.entry // BLOCK_ENTRIES, row.entry % BLOCK_ENTRIES]
-                    while cursor[2] >= 0:
+            start = np.int64(cursor[1])
+            if rows[start].entry < 0 or (routing.sources[rows[start].source].is_audio != 0) != (cursor[0] == 0):
+                cursor[1] += 1
+                continue
+            number = np.int64(rows[start].source)
+            end = _run_end(rows, start, last)
+            if cursor[2] < 0:
+                cursor[2] = routing.tracks[routing.sources[number].track].first_subscription
+                cursor[3] = start
+            while cursor[2] >= 0:
+                while cursor[3] < end:
+                    stored = np.int64(rows[cursor[3]].entry)
+                    if stored >= 0:
                         used = out.state[ROWS_USED]
                         if used >= len(out.rows):
                             return True
-                        subscription = np.int64(cursor[2])
+                        entry = routing.history.entries[stored // BLOCK_ENTRIES, stored % BLOCK_ENTRIES]
                         if forward(
-                            routing,
-                            subscription,
-                            np.int64(row.source),
-                            entry,
-                            receptions,
-                            extension_maps,
-                            out.rows[used],
+                            routing, np.int64(cursor[2]), number, entry, receptions, extension_maps, out.rows[used]
                         ):
                             out.state[ROWS_USED] = used + 1
-                        cursor[2] = routing.subscriptions[subscription].next
-            cursor[1] += 1
+                    cursor[3] += 1
+                cursor[2] = routing.subscriptions[cursor[2]].next
+                cursor[3] = start
+            cursor[1] = end
             cursor[2] = -1
         cursor[0] += 1
         cursor[1] = first
