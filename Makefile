@@ -11,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SDK := tests/browser/livekit/node_modules
 SOURCES := $(shell find src -name '*.py')
+PAGE := examples/conference/web
+PAGE_SOURCES := $(shell find $(PAGE)/src -type f) $(addprefix $(PAGE)/,index.html package-lock.json tsconfig.json vite.config.ts)
 ACCEPTANCE := interop or browser or fuzz or soak
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -23,11 +25,11 @@ help: ## Say what each target does.
 # --- what people run ----------------------------------------------------------------------------------------------
 
 .PHONY: serve
-serve: $(VENV)/.warm ## Start the conferencing node on port 7880 of this machine, for LiveKit's clients.
+serve: $(VENV)/.warm $(PAGE)/dist/index.html ## Start the conferencing node: open http://127.0.0.1:7880, and send its link.
 	@exec $(BIN)/python -m examples.conference --dev
 
 .PHONY: check
-check: format-check lint types contract unit ## Format, lint, types, import contract and unit tests: under 5 minutes.
+check: format-check lint types contract $(VENV)/.page-checked unit ## Format, lint, types, import contract and unit tests: under 5 minutes.
 
 .PHONY: test
 test: test-packages check fuzz acceptance ## Everything: check, fuzzing, other stacks, browsers: under 25 minutes.
@@ -74,7 +76,7 @@ fuzz: $(VENV)/.dev $(VENV)/.warm ## Some seconds of seeded fuzzing, kernels comp
 	NUMBA_BOUNDSCHECK=1 $(BIN)/pytest -m fuzz
 
 .PHONY: acceptance
-acceptance: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed ## Browsers and other stacks.
+acceptance: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed $(PAGE)/dist/index.html ## Browsers and other stacks.
 	$(BIN)/pytest -m "interop or browser"
 
 # --- what they stand on -------------------------------------------------------------------------------------------
@@ -87,6 +89,14 @@ test-packages: ## System packages of all tests, installed where missing.
 
 $(SDK)/.installed: tests/browser/livekit/package-lock.json
 	npm ci --prefix tests/browser/livekit --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(PAGE)/dist/index.html: $(PAGE_SOURCES) | $(VENV)/.run
+	tools/page.sh $(VENV) build
+	@touch $@
+
+$(VENV)/.page-checked: $(PAGE_SOURCES) | $(VENV)/.run
+	tools/page.sh $(VENV) check
 	@touch $@
 
 $(BIN)/python:

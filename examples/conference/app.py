@@ -14,7 +14,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from examples.conference.logs import FIELDS, AccessLogger
 from examples.conference.metrics import make_registry
+from examples.conference.page import Page
 from examples.conference.settings import Endpoint, NodeSettings, SettingsRefusedError
+from examples.conference.visitors import Visitors
 from visiomedia.conference.conference import Conference
 from visiomedia.conference.driver import ConferenceDriver
 from visiomedia.conference.participant import LeaveReason
@@ -116,7 +118,10 @@ class Node:
             conference = Conference(settings.room, max_rooms=settings.max_rooms)
             driver = ConferenceDriver(conference, clock=plane.clock)
             app = make_app(plane, self._settings.secrets, settings, conference=driver)
-            app.middlewares.append(self._gate.guard)
+            page = Page()
+            visitors = Visitors(conference, self._settings.secrets, are_let_in=self._settings.dev)
+            app.middlewares.extend([self._gate.guard, page.front])
+            app.add_routes([*page.routes(), *visitors.routes()])
             monitoring = Monitoring(self._gate, make_registry(plane, conference))
             if self._settings.metrics_bind is None:
                 app.add_routes(monitoring.routes())
@@ -173,7 +178,13 @@ class Node:
         seconds = time.monotonic() - self._started
         fields = {"http": str(http), "media_port": port, "media_addresses": hosts, "seconds": round(seconds, 3)}
         logger.info("media flow over UDP port %d of %s", port, ", ".join(hosts))
-        logger.info("ready after %.1f s: LiveKit clients connect to ws://%s", seconds, where, extra={FIELDS: fields})
+        logger.info(
+            "ready after %.1f s: open http://%s/ in a browser; LiveKit's clients connect to ws://%s",
+            seconds,
+            where,
+            where,
+            extra={FIELDS: fields},
+        )
 
     async def _see_off(self, driver: ConferenceDriver, hurried: asyncio.Event) -> None:
         """Let nobody in, tell everybody to leave, and give them some time to do so."""

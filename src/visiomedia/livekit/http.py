@@ -155,7 +155,7 @@ async def cross_origin(request: web.Request, handler: Handler) -> web.StreamResp
         if origin is not None:
             response.headers["Access-Control-Allow-Origin"] = origin
         response.headers["Access-Control-Expose-Headers"] = "*"
-        response.headers["Vary"] = "Origin"
+        response.headers["Vary"] = ", ".join(filter(None, (response.headers.get("Vary"), "Origin")))
     return response
 
 
