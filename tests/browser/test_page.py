@@ -44,6 +44,12 @@ async def press(page: BrowserPage, control: str) -> None:
     await page.playwright.click(f"[data-control={control}]")
 
 
+async def share(page: BrowserPage, screen: Identity) -> None:
+    """Share a screen of known identity."""
+    await page.evaluate(SHARE, json.loads(screen.script().partition("become(")[2].rpartition(")")[0]))
+    await press(page, "share")
+
+
 async def see_and_hear(page: BrowserPage, *others: Identity) -> None:
     for other in others:
         await page.wait_to_see(other)
@@ -97,8 +103,7 @@ async def test_four_people_meet_as_two_commands_promise(browser: Chromium) -> No
             await press(page, "chat")
 
         # A screen is shown large.
-        await alice.evaluate(SHARE, json.loads(SCREEN.script().partition("become(")[2].rpartition(")")[0]))
-        await press(alice, "share")
+        await share(alice, SCREEN)
         for name, page in pages.items():
             if name != "Alice":
                 await page.wait_to_see(SCREEN)
