@@ -29,7 +29,7 @@ serve: $(VENV)/.warm $(PAGE)/dist/index.html ## Start the conferencing node: ope
 	@exec $(BIN)/python -m examples.conference --dev
 
 .PHONY: check
-check: format-check lint types contract $(VENV)/.page-checked unit ## Format, lint, types, import contract and unit tests: under 5 minutes.
+check: format-check lint types contract $(VENV)/.page-checked docs unit ## Format, lint, types, import contract and unit tests: under 5 minutes.
 
 .PHONY: test
 test: test-packages check fuzz acceptance ## Everything: check, fuzzing, other stacks, browsers: under 25 minutes.
@@ -37,6 +37,10 @@ test: test-packages check fuzz acceptance ## Everything: check, fuzzing, other s
 .PHONY: soak
 soak: test-packages $(VENV)/.dev $(VENV)/.warm ## The long cases, with memory and time measured.
 	$(BIN)/pytest -m soak
+
+.PHONY: screenshots
+screenshots: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed $(PAGE)/dist/index.html ## Pictures of the page, for docs/images.
+	$(BIN)/python -m tests.browser.screenshots
 
 .PHONY: format
 format: $(VENV)/.dev ## Rewrite the code in the house's format and fix what lint can fix.
@@ -66,6 +70,9 @@ types: $(VENV)/.dev ## mypy --strict over src, tests, examples and benchmarks.
 contract: $(VENV)/.dev ## Which floor may import which (pyproject.toml, [tool.importlinter]).
 	$(BIN)/lint-imports
 
+.PHONY: docs
+docs: $(VENV)/.docs ## The documentation, into site/: a broken link fails.
+
 .PHONY: unit
 unit: unit-packages $(VENV)/.dev $(VENV)/.warm ## Tests that need neither a browser nor another stack.
 	$(BIN)/pytest -m "not ($(ACCEPTANCE))"
@@ -93,6 +100,10 @@ $(SDK)/.installed: tests/browser/livekit/package-lock.json
 
 $(PAGE)/dist/index.html: $(PAGE_SOURCES) | $(VENV)/.run
 	tools/page.sh $(VENV) build
+	@touch $@
+
+$(VENV)/.docs: mkdocs.yml $(shell find docs -type f) | $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@touch $@
 
 $(VENV)/.page-checked: $(PAGE_SOURCES) | $(VENV)/.run

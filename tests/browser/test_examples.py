@@ -10,7 +10,8 @@ import pytest
 from examples.forward import PAGE
 from tests.browser.chromium import Chromium
 from tests.browser.page import BrowserPage, Identity
-from tests.browser.server import ROOT, running_example
+from tests.browser.server import ROOT, running_example, running_program
+from tests.documents import printed
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -29,6 +30,14 @@ def page_preferring(codec: str) -> str:
     connect = "await connect(pc, `/publish/"
     assert PAGE.count(connect) == 1
     return PAGE.replace(connect, f"{PREFER}prefer(pc, '{codec}')\n{connect}")
+
+
+@pytest.fixture
+def stage_file(tmp_path: Path) -> Path:
+    """The tutorial's server, as its reader saves it."""
+    file = tmp_path / "stage.py"
+    file.write_text(printed("docs/tutorial.md")["stage.py"])
+    return file
 
 
 async def see_and_hear(page: BrowserPage, *others: Identity) -> None:
@@ -122,3 +131,12 @@ def playout(report: dict[str, Any]) -> float:
 def test_each_example_is_one_file_under_80_lines() -> None:
     for path in sorted(Path(ROOT / "examples").glob("*.py")):
         assert len(path.read_text().splitlines()) < 80, path.name
+
+
+async def test_the_tutorials_stage_is_seen_and_heard_by_everybody(browser: Chromium, stage_file: Path) -> None:
+    async with running_program(stage_file, "======== Running on ") as url:
+        speaker = await browser.open(f"{url}/speak", ALICE)
+        await speaker.wait_connected()
+        watchers = [await browser.open(url) for _ in range(2)]
+        for watcher in watchers:
+            await see_and_hear(watcher, ALICE)

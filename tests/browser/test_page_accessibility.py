@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from playwright.async_api import ViewportSize
 
 from tests.browser.chromium import Chromium
 from tests.browser.page import BrowserPage, Identity
@@ -15,7 +16,7 @@ from tests.interop.test_livekit_sdk import URL, node
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 ALICE, BRUNO, SCREEN = Identity(number=5), Identity(number=42), Identity(number=33)
-PHONE = {"width": 390, "height": 780}
+PHONE: ViewportSize = {"width": 390, "height": 780}
 
 
 @pytest.fixture(scope="module")
