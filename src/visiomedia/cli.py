@@ -1,9 +1,7 @@
-"""``python -m visiomedia``: warmup compiles the kernels, doctor says what this host can do."""
+"""``python -m visiomedia``: warmup compiles the kernels, doctor says whether this machine is fit, and what to do."""
 
 import argparse
 import os
-import platform
-import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +12,7 @@ from rich.table import Table
 
 from visiomedia import __version__
 from visiomedia.errors import VisiomediaError
-from visiomedia.jit import HAS_NUMBA, cache_directory, running_python, warm_up
+from visiomedia.jit import HAS_NUMBA, cache_directory, warm_up
 
 
 def warmup(console: Console) -> None:
@@ -38,26 +36,28 @@ def warmup(console: Console) -> None:
     console.print(f"ready in {time.monotonic() - started:.1f} s; kept in {cache_directory() or 'no folder'}")
 
 
-def doctor(console: Console) -> None:
-    """What this host offers, and what to do about what is missing."""
-    from visiomedia.net.addresses import interface_addresses
-    from visiomedia.net.sockets import kernels_available
-    from visiomedia.srtp.crypto import evp_library
+COLOURS = {"fit": "green", "works, but slower or less": "yellow", "not fit": "red"}
 
-    table = Table("what", "here", "matters because")
-    table.add_row("visiomedia", __version__, "")
-    table.add_row("runs on", f"{running_python()}, {platform.machine()}, {os.cpu_count()} cores", "")
-    table.add_row("kernel cache", str(cache_directory() or "nowhere"), "without one every start compiles")
-    batched = "recvmmsg, sendmmsg" if kernels_available() else "one call a datagram"
-    table.add_row("UDP", batched, "batches need Linux and numba")
-    table.add_row("AES-GCM", evp_library() or "libsrtp", "OpenSSL's EVP is three times as fast")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        granted = probe.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
-    advice = "bursts fit" if granted >= 4 << 20 else "set net.core.rmem_max=4194304 to survive bursts"
-    table.add_row("receive buffer", f"{granted >> 10} kB", advice)
-    table.add_row("addresses", ", ".join(interface_addresses()), "where peers reach this host")
+
+def doctor(console: Console, *, as_json: bool = False) -> int:
+    """Whether this machine is fit, and what to do; 0 where it is."""
+    from visiomedia import doctor
+
+    findings = doctor.examine()
+    if as_json:
+        console.print_json(data=doctor.as_json(findings))
+        return 0 if doctor.is_fit(findings) else 1
+    table = Table("what", "found", "verdict", "what to do", title=f"visiomedia {__version__}")
+    for finding in findings:
+        colour = COLOURS[finding.verdict]
+        table.add_row(finding.what, finding.found, f"[{colour}]{finding.verdict}", finding.advice)
     console.print(table)
+    if not doctor.is_fit(findings):
+        console.print("[red]This machine is not fit: do what stands in the last column.")
+        return 1
+    to_do = sum(bool(finding.advice) and finding.verdict != "fit" for finding in findings)
+    console.print(f"This machine is fit{f', and could be better in {to_do} ways' if to_do else ''}.")
+    return 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     warm = commands.add_parser("warmup", help="compile the kernels now, so that no server waits for it")
     warm.add_argument("--cpu", choices=("host", "generic"), default="host", help="generic: for images that move")
-    commands.add_parser("doctor", help="say what this host can do")
+    examined = commands.add_parser("doctor", help="say whether this machine is fit, and what to do")
+    examined.add_argument("--json", action="store_true", help="for programs")
     chosen = parser.parse_args(arguments)
     console = Console()
     if chosen.command == "warmup" and chosen.cpu == "generic" and os.environ.get("NUMBA_CPU_NAME") != "generic":
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.command == "warmup":
             warmup(console)
         else:
-            doctor(console)
+            return doctor(console, as_json=chosen.json)
     except VisiomediaError as error:
         Console(stderr=True).print(f"[red]{error}")
         return 2
