@@ -92,7 +92,7 @@ acceptance: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed $(PAGE)/d
 unit-packages: ## System packages of the unit tests, installed where missing.
 	@tools/system_packages.sh opus
 test-packages: ## System packages of all tests, installed where missing.
-	@tools/system_packages.sh opus iproute chromium driver fonts npm
+	@tools/system_packages.sh opus iproute chromium firefox driver fonts npm
 
 $(SDK)/.installed: tests/browser/livekit/package-lock.json
 	npm ci --prefix tests/browser/livekit --ignore-scripts --no-audit --no-fund

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that the system packages named as arguments are there: python opus iproute chromium driver fonts npm.
+# Makes sure that the system packages named as arguments are there: python opus iproute chromium firefox driver fonts npm.
 # What is missing is installed by apt-get as root or through sudo; elsewhere the command to run is printed.
 set -euo pipefail
 
@@ -23,6 +23,7 @@ for name in "$@"; do
     opus) need libopus0 library_is_there libopus.so.0 ;;
     iproute) need iproute2 command -v ip ;;
     chromium) need chromium command -v chromium ;;
+    firefox) need firefox-esr command -v firefox-esr ;;
     driver) need libatomic1 library_is_there libatomic.so.1 ;; # of the program through which Chromium is driven
     npm) need npm command -v npm ;;
     fonts) need fonts-dejavu-core fonts_are_there ;;
