@@ -38,6 +38,10 @@ test: test-packages check fuzz acceptance ## Everything: check, fuzzing, other s
 soak: test-packages $(VENV)/.dev $(VENV)/.warm ## The long cases, with memory and time measured.
 	$(BIN)/pytest -m soak
 
+.PHONY: differential
+differential: test-packages $(VENV)/.dev $(VENV)/.warm ## The same session against LiveKit's own server (built by Go), and what differs.
+	$(BIN)/python -m tests.interop.differential $(if $(RECORD),--record)
+
 .PHONY: screenshots
 screenshots: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed $(PAGE)/dist/index.html ## Pictures of the page, for docs/images.
 	$(BIN)/python -m tests.browser.screenshots

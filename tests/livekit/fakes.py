@@ -59,6 +59,7 @@ class FakePublisher:
         self.on_data_channel: Callable[[FakeChannel], None] | None = None
         self.local_candidates: Sequence[str] = [CANDIDATE]
         self.levels: dict[MediaTrack, int] = {}
+        self.lost: float | None = None
         self.sections: dict[str, FakeSection] = {}
         self.is_closed = False
         self._offer: SessionDescription | None = None
@@ -95,6 +96,9 @@ class FakePublisher:
     def audio_levels(self) -> Mapping[MediaTrack, int]:
         return self.levels
 
+    def loss(self) -> float | None:
+        return self.lost
+
     def close(self) -> None:
         self.is_closed = True
 
@@ -116,6 +120,7 @@ class FakeSubscriber:
         self.needs_negotiation = False
         self.is_negotiating = False
         self.is_closed = False
+        self.lost: float | None = None
         self.restarts = 0
         self.offers: list[str] = []
         self._sections: list[OfferedSection] = []
@@ -143,6 +148,9 @@ class FakeSubscriber:
             self._sections.append(section)
         self.needs_negotiation = True
         return FakeSection(mid, track.kind, MediaDescription(track.kind, 9, "UDP/TLS/RTP/SAVPF", mid))
+
+    def loss(self) -> float | None:
+        return self.lost
 
     def remove_sender(self, section: SendingSection) -> None:
         self._sections = [

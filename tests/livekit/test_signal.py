@@ -16,6 +16,8 @@ from visiomedia.errors import CapacityError, ParseError
 from visiomedia.livekit.client import Client
 from visiomedia.livekit.settings import LiveKitSettings
 
+LOST, POOR, EXCELLENT = (models.ConnectionQuality.Value(name) for name in ("LOST", "POOR", "EXCELLENT"))
+
 
 def test_join_is_first_and_the_subscriber_is_offered_channels_for_data() -> None:
     scene = Scene()
@@ -414,6 +416,46 @@ def test_speakers_are_told() -> None:
         scene.pump()
     speaker = only(bob.hear(), "speakers_changed").speakers_changed.speakers[0]
     assert speaker.sid == alice.participant.sid and speaker.active and speaker.level == pytest.approx(0.375)
+
+
+def sample_quality(scene: Scene, *sessions: Any) -> None:
+    for session in sessions:
+        session.sample_quality(scene.now)
+    scene.pump()
+
+
+def qualities(messages: list[rtc.SignalResponse]) -> list[tuple[str, int]]:
+    told = [one.connection_quality.updates for one in messages if kind_of(one) == "connection_quality"]
+    return [(info.participant_sid, info.quality) for updates in told for info in updates]
+
+
+def test_the_quality_of_connections_is_told_where_it_changes() -> None:
+    scene = Scene()
+    alice, bob = scene.join("alice"), scene.join("bob")
+    sample_quality(scene, alice.session, bob.session)
+    everybody = {(alice.participant.sid, EXCELLENT), (bob.participant.sid, EXCELLENT)}
+    assert set(qualities(alice.hear())) == set(qualities(bob.hear())) == everybody
+    alice.publisher.lost, alice.subscriber.lost = 0.0, 0.2
+    sample_quality(scene, alice.session)
+    assert qualities(bob.hear()) == [], "every five seconds"
+    scene.advance(5)
+    sample_quality(scene, alice.session, bob.session)
+    assert qualities(bob.hear()) == qualities(alice.hear()) == [(alice.participant.sid, POOR)], "the worse way counts"
+    carol = scene.join("carol")
+    sample_quality(scene, carol.session)
+    assert (alice.participant.sid, POOR) in qualities(carol.hear()), "who comes later is told"
+    scene.advance(5)
+    alice.session.detach(scene.now)
+    sample_quality(scene, alice.session)
+    assert qualities(bob.hear())[-1] == (alice.participant.sid, LOST)
+
+
+def test_the_quality_of_the_hidden_is_told_to_nobody_else() -> None:
+    scene = Scene()
+    alice, ghost = scene.join("alice"), scene.join("ghost", hidden=True)
+    sample_quality(scene, ghost.session)
+    assert qualities(alice.hear()) == []
+    assert qualities(ghost.hear()) == [(ghost.participant.sid, EXCELLENT)]
 
 
 def test_the_hidden_are_told_to_nobody_and_see_everybody() -> None:

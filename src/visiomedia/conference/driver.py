@@ -13,6 +13,7 @@ from visiomedia.conference.events import (
     ParticipantJoined,
     ParticipantLeft,
     ParticipantsUpdated,
+    QualityChanged,
     RoomClosed,
     RoomEvent,
     RoomUpdated,
@@ -70,7 +71,7 @@ class ConferenceDriver:
 
     def _hand_out(self, room: Room, event: RoomEvent) -> None:
         match event:
-            case ParticipantsUpdated() | RoomUpdated() | SpeakersChanged() | DataSent():
+            case ParticipantsUpdated() | RoomUpdated() | SpeakersChanged() | QualityChanged() | DataSent():
                 for recipient in event.recipients:
                     self._tell(room, recipient, event)
             case ParticipantJoined() | ParticipantLeft() | TrackPublished() | TrackUnpublished() | RoomClosed():

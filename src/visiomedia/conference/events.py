@@ -44,6 +44,14 @@ class SpeakersChanged:
 
 
 @dataclass(slots=True, eq=False)
+class QualityChanged:
+    """How well somebody's network carries media now."""
+
+    recipients: tuple[Participant, ...]
+    participant: Participant
+
+
+@dataclass(slots=True, eq=False)
 class DataSent:
     """A message that the recipients' programs understand."""
 
@@ -149,7 +157,7 @@ class RoomClosed:
     """For whoever runs the room: it has ended."""
 
 
-BroadcastEvent = ParticipantsUpdated | RoomUpdated | SpeakersChanged | DataSent
+BroadcastEvent = ParticipantsUpdated | RoomUpdated | SpeakersChanged | QualityChanged | DataSent
 
 PersonalEvent = (
     SubscriptionPermissionChanged

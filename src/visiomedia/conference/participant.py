@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from visiomedia.conference.grants import Grants
+from visiomedia.conference.quality import ConnectionQuality
 from visiomedia.conference.track import Track
 
 
@@ -81,6 +82,8 @@ class Participant:
     """By cid: tracks without media so far."""
     tracks: dict[str, Track] = field(default_factory=dict)
     """By sid: live ones."""
+    quality: ConnectionQuality | None = None
+    """Of its connection; None before it was rated."""
     is_publisher: bool = False
     """It has published."""
 

@@ -10,6 +10,7 @@ from visiomedia.conference.events import (
     ParticipantJoined,
     ParticipantLeft,
     ParticipantsUpdated,
+    QualityChanged,
     Removed,
     RoomClosed,
     RoomEvent,
@@ -25,6 +26,7 @@ from visiomedia.conference.grants import Grants
 from visiomedia.conference.identifiers import new_identifier
 from visiomedia.conference.pacing import Pacer
 from visiomedia.conference.participant import Arrival, LeaveReason, Participant, ParticipantState
+from visiomedia.conference.quality import ConnectionQuality
 from visiomedia.conference.refusals import Refusal, RefusedError
 from visiomedia.conference.settings import RoomSettings
 from visiomedia.conference.speakers import ActiveSpeakers
@@ -449,6 +451,13 @@ class Room:
         )
         if speakers:
             self._events.append(SpeakersChanged(tuple(self.participants.values()), speakers))
+
+    def rate(self, participant: Participant, quality: ConnectionQuality) -> None:
+        """How well somebody's network carries media; told where it has changed."""
+        if participant.is_present and participant.quality is not quality:
+            participant.quality = quality
+            recipients = tuple(one for one in self.participants.values() if one.may_see(participant))
+            self._events.append(QualityChanged(recipients, participant))
 
     def _tell_room(self) -> None:
         self._events.append(RoomUpdated(tuple(self.participants.values())))

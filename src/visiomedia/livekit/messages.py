@@ -9,6 +9,7 @@ from visiomedia.clock import NANOSECONDS, Clock
 from visiomedia.conference.events import ParticipantsUpdated, Speaker
 from visiomedia.conference.grants import Grants
 from visiomedia.conference.participant import LeaveReason, Participant, ParticipantKind, ParticipantState
+from visiomedia.conference.quality import ConnectionQuality
 from visiomedia.conference.room import Room
 from visiomedia.conference.track import Kind, Layer, Quality, Source, Track, TrackDescription
 from visiomedia.livekit.settings import PROTOCOL, SERVER_VERSION, LiveKitSettings
@@ -267,6 +268,33 @@ def speakers(changed: Iterable[Speaker]) -> rtc.SignalResponse:
         for speaker in changed
     ]
     return rtc.SignalResponse(speakers_changed=rtc.SpeakersChanged(speakers=infos))
+
+
+QUALITY_GRADES = {
+    ConnectionQuality.LOST: models.ConnectionQuality.LOST,
+    ConnectionQuality.POOR: models.ConnectionQuality.POOR,
+    ConnectionQuality.GOOD: models.ConnectionQuality.GOOD,
+    ConnectionQuality.EXCELLENT: models.ConnectionQuality.EXCELLENT,
+}
+SCORES = {
+    ConnectionQuality.LOST: 1.0,
+    ConnectionQuality.POOR: 2.0,
+    ConnectionQuality.GOOD: 3.5,
+    ConnectionQuality.EXCELLENT: 4.5,
+}
+"""On the scale of mean opinion scores, which clients may show."""
+
+
+def quality(participants: Iterable[Participant]) -> rtc.SignalResponse:
+    """How well networks carry media; who is not rated yet is left out."""
+    infos = [
+        rtc.ConnectionQualityInfo(
+            participant_sid=one.sid, quality=QUALITY_GRADES[one.quality], score=SCORES[one.quality]
+        )
+        for one in participants
+        if one.quality is not None
+    ]
+    return rtc.SignalResponse(connection_quality=rtc.ConnectionQualityUpdate(updates=infos))
 
 
 def _default_stream(source: Source) -> str:

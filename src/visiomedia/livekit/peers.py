@@ -74,6 +74,9 @@ class AnsweringPeer(Protocol):
     def audio_levels(self) -> Mapping[MediaTrack, int]:
         """What was heard since the last call: tracks' levels in -dBov."""
 
+    def loss(self) -> float | None:
+        """The share of packets that the client's network loses, 0 to 1; None where nothing is known."""
+
     def close(self) -> None:
         """End."""
 
@@ -114,6 +117,9 @@ class OfferingPeer(Protocol):
 
     def receive_answer(self, sdp: str) -> None:
         """The client's answer to it."""
+
+    def loss(self) -> float | None:
+        """The share of packets that the client's network loses, 0 to 1; None where nothing is known."""
 
     def close(self) -> None:
         """End."""

@@ -131,6 +131,7 @@ class LiveKitService:
         self._endpoints = {one: endpoint for one, endpoint in self._endpoints.items() if not endpoint.session.is_over}
         for endpoint in self._endpoints.values():
             endpoint.session.sample_audio_levels(now)
+            endpoint.session.sample_quality(now)
         self.driver.pump()
         self._tick()
 

@@ -14,6 +14,16 @@ PROTOCOL = 17
 """Of signalling, as that server says."""
 
 
+INTERVALS = (
+    "resume_timeout",
+    "join_timeout",
+    "negotiation_timeout",
+    "refresh_interval",
+    "quality_interval",
+    "heartbeat",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IceServer:
     """A STUN or TURN server that clients are told of."""
@@ -56,6 +66,8 @@ class LiveKitSettings:
     """Of reliable messages between clients that a receiver has not acknowledged: more are dropped."""
     max_lossy_buffered: int = 64 * 1024
     """The same of lossy ones."""
+    quality_interval: float = 5.0
+    """Between two looks at what networks lose."""
     heartbeat: float = 10.0
     """Between two websocket pings."""
 
@@ -63,7 +75,7 @@ class LiveKitSettings:
         # The Rust SDK, under Python and others, ends its process where an interval is 0.
         if self.ping_interval < 1 or self.ping_timeout <= self.ping_interval:
             raise ConfigurationError("ping_timeout", self.ping_timeout, "more than ping_interval, which is 1 or more")
-        for setting in ("resume_timeout", "join_timeout", "negotiation_timeout", "refresh_interval", "heartbeat"):
+        for setting in INTERVALS:
             if getattr(self, setting) <= 0:
                 raise ConfigurationError(setting, getattr(self, setting), "a positive number of seconds")
         if not self.publish_codecs:

@@ -16,6 +16,7 @@ from visiomedia.conference.events import (
     MuteAsked,
     ParticipantEvent,
     ParticipantsUpdated,
+    QualityChanged,
     Removed,
     RoomUpdated,
     SpeakersChanged,
@@ -25,7 +26,8 @@ from visiomedia.conference.events import (
     TrackReceived,
     TrackTaken,
 )
-from visiomedia.conference.participant import LeaveReason, Participant
+from visiomedia.conference.participant import LeaveReason, Participant, ParticipantState
+from visiomedia.conference.quality import ConnectionQuality, quality_of
 from visiomedia.conference.room import Room
 from visiomedia.conference.track import Kind
 from visiomedia.errors import ParseError, VisiomediaError
@@ -110,6 +112,7 @@ class SignalSession:
         self._kept: list[rtc.SignalResponse] = []
         self._trickled: set[int] = set()
         self._connected: set[int] = set()
+        self._quality_at = 0.0
         self._is_primary_subscriber = participant.grants.can_subscribe and client.takes_subscriber_first
         self._deadlines = _Deadlines(media=now + house.settings.join_timeout)
         publisher = house.peers.publisher(self._publisher_connected, self._peer_closed)
@@ -192,6 +195,7 @@ class SignalSession:
         speakers = self.room.speakers()
         if speakers:
             self._send(messages.speakers(speakers))
+        self._quality_at = 0.0  # what it has missed
         self._subscribing.restart()
 
     def close(self) -> None:
@@ -206,6 +210,17 @@ class SignalSession:
         if tracks:
             levels = self._publishing.peer.audio_levels()
             self.room.hear({track: levels.get(media) for media, track in tracks.items() if media is not None}, now)
+
+    def sample_quality(self, now: float) -> None:
+        """Tell the room how well the participant's network carries media, from time to time."""
+        if self.participant.state is not ParticipantState.ACTIVE or now < self._quality_at:
+            return
+        if not self._quality_at:
+            self._send(messages.quality((self.participant, *self.room.visible(self.participant))))
+        self._quality_at = now + self._house.settings.quality_interval
+        losses = [peer.loss() for peer in (self._publishing.peer, self._subscribing.peer)]
+        worst = max((loss for loss in losses if loss is not None), default=None)
+        self.room.rate(self.participant, quality_of(worst) if self.is_attached else ConnectionQuality.LOST)
 
     # --- what the client says ---------------------------------------------------------------------
 
@@ -290,6 +305,8 @@ class SignalSession:
                 self._send_room()
             case SpeakersChanged(speakers=changed):
                 self._send(messages.speakers(changed))
+            case QualityChanged(participant=participant):
+                self._send(messages.quality([participant]))
             case DataSent(payload=payload, is_reliable=is_reliable):
                 self._data.send(payload, is_reliable)
             case SubscriptionPermissionChanged(track=track, is_allowed=is_allowed):

@@ -11,9 +11,6 @@ from visiomedia.net.structures import SEGMENTS
 logger = logging.getLogger(__name__)
 
 UDP_SEGMENT = 103
-PATIENCE = 1.0
-"""Seconds that loopback may take."""
-
 
 @cache
 def segments_per_message() -> int:
@@ -33,7 +30,7 @@ def _refusal() -> str | None:
     ):
         try:
             receiver.bind(("127.0.0.1", 0))
-            receiver.settimeout(PATIENCE)
+            receiver.setblocking(False)  # loopback delivers before it returns
             segment = (socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("H", 8))
             sender.sendmsg([b"segment1", b"2"], [segment], 0, receiver.getsockname())
             if [receiver.recv(64), receiver.recv(64)] != [b"segment1", b"2"]:

@@ -505,6 +505,16 @@ class Peer:
         """
         return self._sources.audio_levels(self.tracks)
 
+    def loss(self) -> float | None:
+        """The share of packets that the peer's network loses, 0 to 1: of what it sent since the last call, or of what
+        it reported last of what it is sent, whichever is more. None where nothing is known."""
+        sent = [transceiver.subscription for transceiver in self.transceivers.values() if transceiver.subscription]
+        reported = [loss for each in sent if (loss := self.plane.router.reported_loss(each)) is not None]
+        known = [loss for loss in (self._sources.loss(self.tracks),) if loss is not None]
+        if reported:
+            known.append(sum(reported) / len(reported))
+        return max(known, default=None)
+
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def close(self, reason: str = "closed here") -> None:

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 class Sources:
     """What a peer sends, SSRC by SSRC. ``track_of(mid)``: what it publishes by that section, or None."""
 
-    __slots__ = ("_bound", "_heard", "_plane", "_refused", "_track_of", "binder")
+    __slots__ = ("_bound", "_counted", "_heard", "_plane", "_refused", "_track_of", "binder")
 
     def __init__(self, plane: Plane, track_of: Callable[[str], Track | None]) -> None:
         self._plane = plane
@@ -26,6 +26,8 @@ class Sources:
         self._bound: dict[int, tuple[Track, Handle]] = {}
         self._refused: set[int] = set()
         self._heard: dict[Handle, tuple[int, int]] = {}
+        self._counted: dict[Handle, tuple[int, int]] = {}
+        """Packets expected and received, when the loss was last asked for."""
 
     def receive_unknown_media(self, packet: bytes) -> None:
         """A packet of an SSRC that the plane does not know: find its section and layer."""
@@ -81,6 +83,20 @@ class Sources:
             self._heard.pop(source, None)
         self._plane.router.remove_track(track)
         self._plane.wake()
+
+    def loss(self, tracks: Iterable[Track]) -> float | None:
+        """The share of packets of these tracks that was lost on the way here since the last call, repairs not counted;
+        None where none was expected."""
+        receptions = self._plane.tables.rtp.receptions
+        totals = {}
+        for source in (source for track in tracks for source in track.sources.values()):
+            row = receptions[source.row]
+            if row["highest"] >= 0 and self._plane.router.has_source(source):
+                totals[source] = (int(row["highest"] - row["first"]) + 1, int(row["received"]))
+        before, self._counted = self._counted, totals
+        expected = sum(count - before.get(source, (0, 0))[0] for source, (count, _) in totals.items())
+        received = sum(count - before.get(source, (0, 0))[1] for source, (_, count) in totals.items())
+        return min(1.0, max(0.0, 1 - received / expected)) if expected > 0 else None
 
     def audio_levels(self, tracks: Iterable[Track]) -> dict[Track, int]:
         """How loud each was since the last call: -dBov, 0 the loudest. Tracks of which nothing came are left out."""

@@ -152,6 +152,13 @@ class Router:
             return 0, 0
         return int(row["level_sum"]), int(row["levels"])
 
+    def reported_loss(self, subscription: Subscription) -> float | None:
+        """The share of packets that its receiver reported lost last (RFC 3550 section 6.4.1); None before a report."""
+        row = self.tables.subscriptions[subscription.handle.row]
+        if row["generation"] != subscription.handle.generation or row["rtt"] == 0:
+            return None
+        return int(row["fraction_lost"]) / 256
+
     def has_source(self, source: Handle) -> bool:
         """Whether an SSRC is still bound."""
         return self._sources.is_current(source)
