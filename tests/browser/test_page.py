@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.chromium import Chromium
+from tests.browser.chromium import Chromium, chromium
 from tests.browser.page import BrowserPage, Identity
 from tests.interop.test_livekit_sdk import URL, node
 
@@ -276,3 +276,30 @@ async def test_it_can_be_used_by_keyboard_alone(browser: Chromium) -> None:
         await page.playwright.wait_for_selector(".write input:focus")
         await keyboard.press("Escape")
         await page.playwright.wait_for_selector(".panel", state="detached")
+
+
+async def test_devices_are_remembered_and_changed_during_the_meeting() -> None:
+    cameras = "() => navigator.mediaDevices.enumerateDevices().then(all => all.filter(d => d.kind === 'videoinput'))"
+    used = """() => {
+      const [video] = [...document.querySelectorAll('.tile video')].map(one => one.srcObject?.getVideoTracks()[0])
+      return video?.readyState === 'live' ? video.getSettings().deviceId : null
+    }"""
+    async with node(), chromium("--use-fake-device-for-media-stream=device-count=3") as browser:
+        page = await browser.open(ROOM)
+        await page.playwright.wait_for_selector(".preview video")
+        first, second, third = [one["deviceId"] for one in await page.evaluate(cameras)]
+        await page.playwright.select_option("[data-device=camera]", second)
+        await page.playwright.fill("input[name=name]", "Alice")
+        await page.playwright.click("button[type=submit]")
+        await page.playwright.wait_for_selector("[data-phase=joined]")
+        await page.wait_until(used)
+        assert await page.evaluate(used) == second
+        await press(page, "devices")
+        await page.playwright.select_option(".panel [data-device=camera]", third)
+        await page.wait_until(f"wanted => ({used})() === wanted", third)
+        await press(page, "leave")
+        await page.playwright.goto(ROOM)
+        await page.playwright.wait_for_selector(".preview video")
+        assert await page.playwright.input_value("input[name=name]") == "Alice"
+        assert await page.playwright.input_value("[data-device=camera]") == third
+        assert first not in (second, third)

@@ -12,6 +12,7 @@ logger = logging.getLogger(__name__)
 
 UDP_SEGMENT = 103
 
+
 @cache
 def segments_per_message() -> int:
     """How many datagrams a message may carry: ``SEGMENTS``, or 1 where the host refuses; that is logged."""
