@@ -6,6 +6,7 @@ receives RTP and RTCP in the clear: sealing happens in here.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
@@ -13,11 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from visiomedia.engine import Address
-from visiomedia.errors import AuthenticationError, ParseError
+from visiomedia.errors import AuthenticationError, InvalidStateError, ParseError
 from visiomedia.ice.credentials import Credentials
 from visiomedia.ice.stun import Message, MessageClass
 from visiomedia.srtp.certificate import Certificate, Fingerprint
-from visiomedia.srtp.dtls import DtlsContext, DtlsEndpoint, DtlsRole, HandshakeCompleted, HandshakeFailed
+from visiomedia.srtp.dtls import (
+    ApplicationDataReceived,
+    DtlsContext,
+    DtlsEndpoint,
+    DtlsRole,
+    HandshakeCompleted,
+    HandshakeFailed,
+)
 from visiomedia.srtp.profiles import PREFERENCE, ProtectionProfile
 from visiomedia.srtp.session import SrtpSession
 
@@ -59,6 +67,11 @@ def video_section(direction: str, rids: tuple[str, ...] = (), codec: str = "VP8"
         codecs=((96, f"{codec}/90000", ""), (97, "rtx/90000", "apt=96")),
         rids=rids,
     )
+
+
+def data_section() -> OfferedSection:
+    """Data channels."""
+    return OfferedSection(kind="application", direction="sendrecv", codecs=())
 
 
 @dataclass
@@ -121,6 +134,7 @@ class ScriptedClient(asyncio.DatagramProtocol):
         *,
         on_rtp: Callable[[bytes], None] | None = None,
         on_rtcp: Callable[[bytes], None] | None = None,
+        on_application_data: Callable[[bytes], None] | None = None,
         opens_one_in: int = 1,
         profiles: tuple[ProtectionProfile, ...] = PREFERENCE,
     ) -> None:
@@ -138,6 +152,8 @@ class ScriptedClient(asyncio.DatagramProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._nominated = False
         self._on_rtp, self._on_rtcp, self._opens_one_in = on_rtp, on_rtcp, opens_one_in
+        self._on_application_data = on_application_data
+        self._stands_still = False
 
     async def open(self, host: str = "127.0.0.1") -> None:
         """Bind the socket."""
@@ -161,15 +177,22 @@ class ScriptedClient(asyncio.DatagramProtocol):
         ]
         for mid, section in enumerate(self.sections):
             numbers = " ".join(str(codec[0]) for codec in section.codecs)
-            lines += [
-                f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {numbers}",
+            transport = [
                 "c=IN IP4 0.0.0.0",
                 f"a=mid:{mid}",
-                f"a={section.direction}",
                 f"a=ice-ufrag:{self.local.ufrag}",
                 f"a=ice-pwd:{self.local.password}",
                 f"a=fingerprint:{ScriptedClient.certificate.fingerprint.serialize()}",
                 "a=setup:actpass",
+            ]
+            if section.kind == "application":
+                lines += ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", *transport]
+                lines += ["a=sctp-port:5000", "a=max-message-size:262144"]
+                continue
+            lines += [
+                f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {numbers}",
+                *transport,
+                f"a={section.direction}",
                 "a=rtcp-mux",
                 "a=rtcp-rsize",
                 *(f"a=extmap:{number} {uri}" for number, uri in EXTENSIONS.items()),
@@ -211,6 +234,17 @@ class ScriptedClient(asyncio.DatagramProtocol):
         assert self._session is not None, "connect first"
         self.send_raw(self._session.protect_rtcp(compound))
 
+    def send_application_data(self, data: bytes) -> None:
+        """Encrypt and send one packet of the data channels; dropped where either side has said goodbye."""
+        if self._dtls is not None and self._transport is not None:
+            with contextlib.suppress(InvalidStateError):
+                self._dtls.send_application_data(data)
+            self._flush()
+
+    def stand_still(self) -> None:
+        """Read nothing from now on, as a program that is stopped."""
+        self._stands_still = True
+
     def send_raw(self, data: bytes) -> None:
         """Send bytes as they are."""
         assert self._transport is not None and self.answer is not None, "connect first"
@@ -232,6 +266,8 @@ class ScriptedClient(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         """asyncio's."""
+        if self._stands_still:
+            return
         first = data[0] if data else 255
         if 128 <= first <= 191:
             self._receive_media(data)
@@ -311,6 +347,9 @@ class ScriptedClient(asyncio.DatagramProtocol):
                 )
                 if not self.connected.done():
                     self.connected.set_result(event)
+            elif isinstance(event, ApplicationDataReceived):
+                if self._on_application_data is not None:
+                    self._on_application_data(event.data)
             elif isinstance(event, HandshakeFailed) and not self.connected.done():
                 self.connected.set_exception(ConnectionError(event.reason))
         self._flush()

@@ -21,7 +21,9 @@ from visiomedia.conference.conference import Conference
 from visiomedia.conference.driver import ConferenceDriver
 from visiomedia.conference.participant import LeaveReason
 from visiomedia.errors import ConfigurationError
-from visiomedia.livekit.server import make_app
+from visiomedia.livekit.http import add_service
+from visiomedia.livekit.server import PlanePeers
+from visiomedia.livekit.service import LiveKitService
 from visiomedia.net.addresses import interface_addresses
 from visiomedia.plane import Plane
 
@@ -117,12 +119,16 @@ class Node:
             settings = self._settings.service()
             conference = Conference(settings.room, max_rooms=settings.max_rooms)
             driver = ConferenceDriver(conference, clock=plane.clock)
-            app = make_app(plane, self._settings.secrets, settings, conference=driver)
+            service = LiveKitService(
+                PlanePeers(plane), self._settings.secrets, settings, conference=driver, clock=plane.clock
+            )
             page = Page()
             visitors = Visitors(conference, self._settings.secrets, are_let_in=self._settings.dev)
+            app = web.Application()
+            add_service(app, service)
             app.middlewares.extend([self._gate.guard, page.front])
             app.add_routes([*page.routes(), *visitors.routes()])
-            monitoring = Monitoring(self._gate, make_registry(plane, conference))
+            monitoring = Monitoring(self._gate, make_registry(plane, service))
             if self._settings.metrics_bind is None:
                 app.add_routes(monitoring.routes())
             else:

@@ -1,50 +1,27 @@
 """Prometheus metrics, read from the plane and the rooms when somebody asks: nothing is counted per packet for them."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 
-import numpy as np
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from visiomedia import __version__
 from visiomedia.batch import Drop
-from visiomedia.conference.conference import Conference
+from visiomedia.livekit.service import LiveKitService
 from visiomedia.plane import Plane
 
-PATH_COUNTERS = ("received_packets", "received_bytes", "sent_packets", "sent_bytes")
 UNSENT = "unsent_"
-
-
-class PathTotals:
-    """Sums over all paths there have been. A path's row counts from 0 again when it gets to another address.
-
-    Short of the whole by what a row counted between the last look and its next use; never goes back.
-    """
-
-    def __init__(self, plane: Plane) -> None:
-        self._paths = plane.tables.net.paths
-        self._seen = self._paths.copy()
-        self._past = dict.fromkeys(PATH_COUNTERS, 0)
-
-    def read(self) -> dict[str, int]:
-        """The sums by counter."""
-        now = self._paths.copy()
-        is_other = now["generation"] != self._seen["generation"]
-        for name in PATH_COUNTERS:
-            self._past[name] += int(self._seen[name][is_other].sum())
-        self._seen = now
-        return {name: self._past[name] + int(now[name].sum()) for name in PATH_COUNTERS}
 
 
 class NodeCollector(Collector):
     """What the node is doing."""
 
-    def __init__(self, plane: Plane, conference: Conference) -> None:
+    def __init__(self, plane: Plane, service: LiveKitService) -> None:
         self._plane = plane
-        self._conference = conference
-        self._totals = PathTotals(plane)
+        self._service = service
 
     def collect(self) -> Iterator[Metric]:
         """See the base class."""
@@ -52,14 +29,26 @@ class NodeCollector(Collector):
         yield from self._rooms()
         yield from self._datagrams()
         yield from self._traffic()
-        transports = self._plane.tables.transport.transports
-        yield GaugeMetricFamily(
-            "visiomedia_transports", "Peer connections.", int(np.count_nonzero(transports["in_use"]))
+        yield from self._rows()
+        events = CounterMetricFamily(
+            "visiomedia_livekit_events", "What LiveKit's clients did, by name.", labels=["event"]
         )
-        yield GaugeMetricFamily("visiomedia_transports_limit", "Peer connections there is room for.", len(transports))
+        for name, count in sorted(self._service.counters.items()):
+            events.add_metric([name], count)
+        yield events
+        # Collected on the loop, by the request that asks.
+        yield GaugeMetricFamily("visiomedia_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+
+    def _rows(self) -> Iterator[Metric]:
+        used = GaugeMetricFamily("visiomedia_rows", "Rows of the plane's tables in use.", labels=["table"])
+        limit = GaugeMetricFamily("visiomedia_rows_limit", "Rows that the plane's tables have.", labels=["table"])
+        for table, (count, capacity) in self._plane.rows().items():
+            used.add_metric([table], count)
+            limit.add_metric([table], capacity)
+        yield from (used, limit)
 
     def _rooms(self) -> Iterator[Metric]:
-        rooms = list(self._conference.rooms.values())
+        rooms = list(self._service.driver.conference.rooms.values())
         participants = [one for room in rooms for one in room.participants.values()]
         yield GaugeMetricFamily("visiomedia_rooms", "Rooms that are open.", len(rooms))
         by_state = GaugeMetricFamily("visiomedia_participants", "People and programs in rooms.", labels=["state"])
@@ -90,18 +79,18 @@ class NodeCollector(Collector):
         yield from (received, unsent, sessions)
 
     def _traffic(self) -> Iterator[Metric]:
-        totals = self._totals.read()
+        paths = self._plane.tables.net.paths
         for unit, meaning in (("packets", "Datagrams to and from peers."), ("bytes", "Bytes of them, as UDP payload.")):
             family = CounterMetricFamily(f"visiomedia_{unit}", meaning, labels=["direction"])
-            family.add_metric(["in"], totals[f"received_{unit}"])
-            family.add_metric(["out"], totals[f"sent_{unit}"])
+            family.add_metric(["in"], int(paths[f"received_{unit}"].sum()))
+            family.add_metric(["out"], int(paths[f"sent_{unit}"].sum()))
             yield family
 
 
-def make_registry(plane: Plane, conference: Conference) -> CollectorRegistry:
+def make_registry(plane: Plane, service: LiveKitService) -> CollectorRegistry:
     """The node's metrics with those of its process."""
     registry = CollectorRegistry()
-    registry.register(NodeCollector(plane, conference))
+    registry.register(NodeCollector(plane, service))
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

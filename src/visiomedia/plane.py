@@ -358,6 +358,11 @@ class Plane:
         if self._sockets is not None:
             self._sockets.send_one(data, address)
 
+    def rows(self) -> dict[str, tuple[int, int]]:
+        """(used, capacity) of each table, by its name: a row that was let go counts until the turn has applied it."""
+        own = {each.table: (each.used, each.capacity) for each in (self._transports, self._paths)}
+        return own | self.router.rows()
+
     def counters(self) -> dict[str, int]:
         """What became of datagrams since the start; each one received is in one of the first group.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from visiomedia.errors import NegotiationError
+from visiomedia.errors import CapacityError, NegotiationError
 from visiomedia.livekit.peers import SendingSection
 from visiomedia.routing.router import Track as MediaTrack
 from visiomedia.rows import Handle
@@ -38,8 +38,11 @@ class FakeChannel:
     buffered_amount: int = 0
     on_message: Callable[[bytes | str], None] | None = None
     sent: list[bytes | str] = field(default_factory=list)
+    is_full: bool = False
 
     def send(self, data: bytes | str) -> None:
+        if self.is_full:
+            raise CapacityError("send buffer", 1, "bytes")
         self.sent.append(data)
 
 

@@ -164,6 +164,17 @@ def test_a_receiver_that_is_behind_loses_messages_and_they_are_counted(people: t
     assert alice.scene.counters["data_without_channel"] == 1
 
 
+def test_a_receiver_whose_association_is_full_stays_and_what_it_misses_is_counted(
+    people: tuple[Actor, Actor, Actor],
+) -> None:
+    alice, bob, carol = people
+    bob.subscriber.channels["_reliable"].is_full = True
+    send(alice, user=models.UserPacket(payload=b"hi"))
+    assert len(received(carol)) == 1
+    assert bob.participant.is_present
+    assert alice.scene.counters["data_overflow"] == 1
+
+
 @pytest.mark.parametrize("data", ["text", b"\xff\xff\xff"])
 def test_what_is_no_packet_is_dropped_and_counted(people: tuple[Actor, Actor, Actor], data: bytes | str) -> None:
     alice, bob, _ = people

@@ -46,7 +46,7 @@ def test_an_added_path_is_found_by_its_flow_alone() -> None:
         assert path_at(net, other) == -1
 
 
-def test_an_added_path_holds_its_command_and_counts_from_nothing() -> None:
+def test_an_added_path_holds_its_command_and_goes_on_counting() -> None:
     net = make_net_tables(4)
     net.paths[2].sent_packets = net.paths[2].send_errors = net.paths[2].last_received = 5
     add(net, 2, 9, THERE, transport=7)
@@ -54,7 +54,7 @@ def test_an_added_path_holds_its_command_and_counts_from_nothing() -> None:
     assert (path.kind, path.generation, path.transport, path.socket, path.port) == (PathKind.UDP, 9, 7, 1, 5006)
     assert path.address.tobytes() == address_to_bytes(THERE.host)
     assert path.sockaddr.tobytes()[: path.sockaddr_length] == sockaddr(THERE.host, THERE.port)
-    assert (path.sent_packets, path.send_errors, path.last_received) == (0, 0, 0)
+    assert (path.sent_packets, path.send_errors, path.last_received) == (5, 5, 0)
 
 
 def test_a_removed_path_is_not_found() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +66,15 @@ class RunningNode:
         self.processor_seconds = times.user + times.system
         self.lines.append(line)
         self.address = line["http"]
+        # Read on: a node whose log nobody reads would wait for somebody.
+        self._reader = threading.Thread(target=self._collect, daemon=True)
+        self._reader.start()
         return self
+
+    def _collect(self) -> None:
+        assert self.process.stderr is not None
+        for text in self.process.stderr:
+            self.lines.append(json.loads(text))
 
     def _read(self) -> dict[str, Any]:
         assert self.process.stderr is not None
@@ -79,9 +88,9 @@ class RunningNode:
 
     def wait(self) -> int:
         """Its exit status; what it has logged is in ``lines``."""
-        _, rest = self.process.communicate(timeout=30)
-        self.lines += [json.loads(line) for line in rest.splitlines()]
-        return self.process.returncode
+        status = self.process.wait(timeout=30)
+        self._reader.join()
+        return status
 
     @property
     def log(self) -> str:
@@ -93,4 +102,6 @@ class RunningNode:
     ) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate()
+        self.wait()
+        assert self.process.stderr is not None
+        self.process.stderr.close()

@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 from livekit.protocol import models, rtc
-from prometheus_client.parser import text_string_to_metric_families
 
 from examples.conference.logs import FIELDS, JsonFormatter, TextFormatter
+from tests.node.metrics import values
 from tests.node.process import ANYWHERE, KEY, KEYS, SECRET, RunningNode, run
 from visiomedia.livekit.tokens import sign
 
@@ -43,14 +43,6 @@ async def hear(websocket: aiohttp.ClientWebSocketResponse, kind: str) -> rtc.Sig
         message = rtc.SignalResponse.FromString(await websocket.receive_bytes(timeout=10))
         if message.WhichOneof("message") == kind:
             return message
-
-
-def values(exposition: str) -> dict[str, float]:
-    return {
-        sample.name + "".join(f" {value}" for value in sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(exposition)
-        for sample in family.samples
-    }
 
 
 async def test_it_answers_clients_health_checks_and_prometheus(node: RunningNode) -> None:
@@ -88,7 +80,10 @@ async def test_metrics_count_who_is_there_and_what_was_dropped(node: RunningNode
     assert measured["visiomedia_rooms"] == 1
     assert measured["visiomedia_participants joining"] == 1
     assert measured["visiomedia_participants active"] == 0
-    assert measured["visiomedia_transports_limit"] == 512
+    assert measured["visiomedia_rows transports"] == 2
+    assert measured["visiomedia_rows_limit transports"] == 512
+    assert measured["visiomedia_livekit_events_total joins"] == 1
+    assert measured["visiomedia_tasks"] >= 3
     assert measured["visiomedia_datagrams_received_total unknown_kind"] == 1
 
 

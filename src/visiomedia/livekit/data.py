@@ -9,6 +9,7 @@ from livekit.protocol import models
 from visiomedia.conference.participant import Participant, ParticipantKind
 from visiomedia.conference.refusals import RefusedError
 from visiomedia.conference.room import Room
+from visiomedia.errors import CapacityError
 from visiomedia.livekit.peers import DataChannel, OfferingPeer
 
 RELIABLE = "_reliable"
@@ -67,7 +68,11 @@ class DataExchange:
         elif channel.buffered_amount + len(payload) > self._limits[label]:
             self._counters["data_overflow"] += 1
         else:
-            channel.send(payload)
+            try:
+                channel.send(payload)
+            except CapacityError:
+                # All channels of the client together have more than its association keeps.
+                self._counters["data_overflow"] += 1
 
     def receive(self, label: str, data: bytes | str) -> None:
         """A message from the client."""

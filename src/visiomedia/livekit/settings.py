@@ -62,7 +62,7 @@ class LiveKitSettings:
     """Of one message from a client."""
     max_queue: int = 4 * 1024 * 1024
     """Of messages that a client has not read: one that falls behind further loses its signalling."""
-    max_buffered: int = 4 * 1024 * 1024
+    max_buffered: int = 2 * 1024 * 1024
     """Of reliable messages between clients that a receiver has not acknowledged: more are dropped."""
     max_lossy_buffered: int = 64 * 1024
     """The same of lossy ones."""

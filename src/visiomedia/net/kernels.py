@@ -408,7 +408,10 @@ def flow_key(address: NDArray[np.uint8], socket: Integer, port: Integer) -> tupl
 
 @subroutine
 def add_path(net: NetTables, command: Any) -> None:
-    """ADD_PATH. Values: kind, transport, socket, port, sockaddr length. Body: 16 address bytes, 28 of sockaddr."""
+    """ADD_PATH. Values: kind, transport, socket, port, sockaddr length. Body: 16 address bytes, 28 of sockaddr.
+
+    The row's counters go on from where its last use left them: the sum over all rows never goes back.
+    """
     path = net.paths[command.row]
     _forget_flow(net, command.row)
     path.kind = command.values[0]
@@ -422,11 +425,6 @@ def add_path(net: NetTables, command: Any) -> None:
     for i in range(28):
         path.sockaddr[i] = command.body[16 + i]
     path.last_received = 0
-    path.received_packets = 0
-    path.received_bytes = 0
-    path.sent_packets = 0
-    path.sent_bytes = 0
-    path.send_errors = 0
     path.refuses_segments = 0
     path.first_row = 0
     a, b, c = flow_key(path.address, path.socket, path.port)

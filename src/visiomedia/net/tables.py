@@ -28,6 +28,7 @@ PATH = record(
         ("sockaddr", "u1", (28,)),  # struct sockaddr_in or sockaddr_in6, ready for sendmmsg
         ("sockaddr_length", "<u4"),
         ("last_received", "<i8"),  # monotonic ns
+        # Since the start, of every address that has had the row.
         ("received_packets", "<i8"),
         ("received_bytes", "<i8"),
         ("sent_packets", "<i8"),

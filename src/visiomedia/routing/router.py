@@ -81,6 +81,11 @@ class Router:
         self._tracks.acknowledged(applied)
         self._subscriptions.acknowledged(applied)
 
+    def rows(self) -> dict[str, tuple[int, int]]:
+        """(used, capacity) of each table, by its name."""
+        allocators = (self._sources, self._tracks, self._subscriptions)
+        return {each.table: (each.used, each.capacity) for each in allocators}
+
     # --- tracks ---------------------------------------------------------------------------------------------------
 
     def add_track(
