@@ -12,7 +12,7 @@ from tests.node.client import NodeClient
 from tests.node.metrics import measure, rows
 from tests.node.process import KEYS, RunningNode
 
-PEOPLE, PEOPLE_A_ROOM = 50, 10
+PEOPLE, PEOPLE_A_ROOM = 50, 3
 MEGABYTE = 1_000_000
 GROWTH = 5 * MEGABYTE
 
@@ -27,6 +27,7 @@ def node() -> Iterator[RunningNode]:
 async def stay(session: aiohttp.ClientSession, number: int, until: float, counts: dict[str, int]) -> None:
     """One person, who joins, speaks, and leaves, again and again; each stay is longer or shorter than the last."""
     turn = 0
+    await asyncio.sleep(number / 20)
     while time.monotonic() < until:
         # Most packets that come are only counted: opening them all would be most of the work.
         client = NodeClient(session, f"person-{number}", f"room-{number // PEOPLE_A_ROOM}", opens_one_in=50)
@@ -41,6 +42,7 @@ async def stay(session: aiohttp.ClientSession, number: int, until: float, counts
 
 async def churn(node: RunningNode, seconds: float, people: int, first_look: float) -> dict[str, float]:
     """Let people come and go; what the node had at the first look and what it has in the end."""
+    asyncio.get_running_loop().set_debug(False)  # else its books about fifty clients take most of a core
     process = psutil.Process(node.process.pid)
     counts = dict.fromkeys(("joins", "sent", "received"), 0)
     async with aiohttp.ClientSession(f"http://{node.address}") as session:
