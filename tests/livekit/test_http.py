@@ -187,6 +187,17 @@ async def test_two_join_publish_and_leave(site: Site) -> None:
     assert gone == ["alice"]
 
 
+async def test_a_goodbye_reaches_who_goes_on_speaking(site: Site) -> None:
+    alice, _ = await site.join("alice")
+    goodbye = rtc.SignalRequest(leave=rtc.LeaveRequest()).SerializeToString()
+    more = rtc.SignalRequest(ping=2).SerializeToString()
+    # One right behind the other: what follows the goodbye is there before it is answered.
+    for data in (goodbye, more, more):
+        await alice.socket.send_bytes(data)
+    kinds, code = await alice.until_closed()
+    assert kinds[-1] == "leave" and code == 1000
+
+
 async def test_who_sends_text_is_answered_in_text(site: Site) -> None:
     alice = await site.open("alice")
     await alice.hear("join")

@@ -55,7 +55,11 @@ class Endpoint:
         """Read what comes by a websocket, until it ends."""
         try:
             while (request := await connection.read()) is not None:
-                if connection is not self._connection or self.session.is_over:
+                if connection is not self._connection:
+                    break
+                if self.session.is_over:
+                    # It has said more before it heard our goodbye, which must not be lost for that.
+                    self._drain()
                     break
                 self.session.receive(request, self._clock.monotonic())
                 self._driver.pump()

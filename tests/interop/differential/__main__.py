@@ -46,7 +46,7 @@ def main() -> int:
     with interface():
         theirs = asyncio.run(said_by_livekit(binary)) if binary else json.loads(RECORDING.read_text())
         ours = asyncio.run(said_by_ours())
-    if chosen.record:
+    if chosen.record and binary is not None:
         RECORDING.write_text(json.dumps(theirs, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
         console.print(f"recorded: {len(theirs['steps'])} steps, {len(theirs['refusals'])} refusals")
     found = differences(ours, theirs)

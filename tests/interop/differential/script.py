@@ -25,8 +25,8 @@ LONGEST = 10.0
 KEY, SECRET, ROOM = "devkey", "secret", "assembly"
 
 Step = dict[str, Any]
-"""``step``: what is done; ``told``: by participant, what each was told, in LiveKit's order or where it has none,
-sorted; ``state``: by participant, what an application then reads."""
+"""``step``: what is done; ``told``: by participant, what each was told (``_told``); ``state``: by participant, what an
+application then reads."""
 
 
 def token(identity: str, **changes: Any) -> str:
@@ -198,14 +198,29 @@ def _answer(answer: dict[str, Any]) -> Any:
     return answer.get("result")
 
 
-def _told(process: Process) -> list[Any]:
-    """What one was told by a step, and forgets; the same twice in a row is one. Events of one step have no order that a
-    client may count on: LiveKit itself says them now in this, now in that."""
-    told = [[event["event"], *event["values"]] for event in process.events]
+COUNTED = ("data_received", "text_stream")
+"""Twice is not once. Other events that repeat themselves say nothing new."""
+
+
+def _told(process: Process) -> dict[str, Any]:
+    """What one was told by a step, and forgets. ``events``: what, without an order, since events about different people
+    and tracks have none that a client may count on; ``order``: by whom it is about, in which order."""
+    told = [json.dumps([event["event"], *event["values"]], sort_keys=True) for event in process.events]
+    once = {each for each in told if json.loads(each)[0] not in COUNTED}
+    repeated = [each for each in told if json.loads(each)[0] in COUNTED]
+    order: dict[str, list[str]] = {}
+    for event in process.events:
+        about = next((value["participant"] for value in event["values"] if _is_participant(value)), None)
+        if about is not None:
+            names = order.setdefault(about, [])
+            if names[-1:] != [event["event"]]:
+                names.append(event["event"])
     process.events.clear()
-    return sorted(
-        {json.dumps(each, sort_keys=True, ensure_ascii=False): each for each in told}.values(), key=json.dumps
-    )
+    return {"events": [json.loads(each) for each in sorted([*once, *repeated])], "order": order}
+
+
+def _is_participant(value: Any) -> bool:
+    return isinstance(value, dict) and "participant" in value
 
 
 SID = re.compile(r"\b(PA|TR|RM|PU|DTR)_\w+")
@@ -246,7 +261,7 @@ PATHS = ("/rtc/validate", "/rtc/v1/validate", "/rtc")
 
 
 async def refusals(url: str) -> dict[str, list[Any]]:
-    """Status and text of what is asked over HTTP on the way in, by case and path."""
+    """Status and text of what is asked over HTTP on the way in, and whether it repeats the token, by case and path."""
     found: dict[str, list[Any]] = {}
     async with aiohttp.ClientSession() as session:
         for case, changes in REFUSALS.items():
@@ -258,6 +273,8 @@ async def refusals(url: str) -> dict[str, list[Any]]:
                     headers |= UPGRADE
                 async with session.get(f"{url}{path}", headers=headers) as answer:
                     opens = answer.status == 101
-                    text = "" if opens else (await answer.text()).strip().replace(given or "\0", "TOKEN")
-                    found[f"{case}: {path}"] = [answer.status, text]
+                    said = "" if opens else (await answer.text()).strip()
+                    repeats = bool(given) and given in said
+                    text = said.replace(given, "TOKEN") if given else said
+                    found[f"{case}: {path}"] = [answer.status, text, "repeats the token" if repeats else ""]
     return found

@@ -11,7 +11,9 @@ from pathlib import Path
 import aiohttp
 
 VERSION = "v1.13.3"
-BINARY = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "visiomedia" / "rivals" / "server"
+BINARY = (
+    Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "visiomedia" / "rivals" / VERSION / "server"
+)
 INSTALL = f"go install github.com/livekit/livekit-server/cmd/server@{VERSION}"
 ADDRESS = "10.99.9.1"
 PATIENCE = 20.0
