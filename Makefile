@@ -42,6 +42,10 @@ soak: test-packages $(VENV)/.dev $(VENV)/.warm ## The long cases, with memory an
 differential: test-packages $(VENV)/.dev $(VENV)/.warm ## The same session against LiveKit's own server (built by Go), and what differs.
 	$(BIN)/python -m tests.interop.differential $(if $(RECORD),--record)
 
+.PHONY: bench
+bench: $(VENV)/.dev $(VENV)/.warm ## The quick forwarding benchmark; JSON=FILE keeps its figures for benchmarks.compare.
+	$(BIN)/python -m benchmarks.bench_forward --quick $(if $(JSON),--json $(JSON))
+
 .PHONY: screenshots
 screenshots: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed $(PAGE)/dist/index.html ## Pictures of the page, for docs/images.
 	$(BIN)/python -m tests.browser.screenshots
