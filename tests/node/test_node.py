@@ -143,6 +143,23 @@ async def test_clients_that_do_not_leave_are_cut_off_in_time(node: RunningNode) 
     assert any("cut off" in line["message"] for line in node.lines)
 
 
+@with_flags("--shutdown-timeout=60")
+async def test_who_asks_twice_does_not_wait_for_clients(node: RunningNode) -> None:
+    async with (
+        aiohttp.ClientSession(f"http://{node.address}") as client,
+        client.ws_connect("/rtc", params={"access_token": token("alice")}, autoclose=False) as websocket,
+    ):
+        await hear(websocket, "join")
+        node.ask_to_stop()
+        leave = (await hear(websocket, "leave")).leave
+        assert leave.reason == models.DisconnectReason.SERVER_SHUTDOWN
+        asked = time.monotonic()
+        node.ask_to_stop()
+        assert await asyncio.to_thread(node.wait) == 0
+        assert time.monotonic() - asked < 10
+    assert "Traceback" not in node.log
+
+
 @with_flags("--log-level=debug")
 async def test_no_token_is_logged_at_any_level(node: RunningNode) -> None:
     good, bad = token("alice"), token("alice", secret="f" * 32)
