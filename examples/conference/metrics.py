@@ -29,6 +29,7 @@ class NodeCollector(Collector):
         yield from self._rooms()
         yield from self._datagrams()
         yield from self._traffic()
+        yield from self._sockets()
         yield from self._rows()
         events = CounterMetricFamily(
             "visiomedia_livekit_events", "What LiveKit's clients did, by name.", labels=["event"]
@@ -38,6 +39,14 @@ class NodeCollector(Collector):
         yield events
         # Collected on the loop, by the request that asks.
         yield GaugeMetricFamily("visiomedia_tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+
+    def _sockets(self) -> Iterator[Metric]:
+        family = CounterMetricFamily(
+            "visiomedia_socket", "Datagrams by what the system did with them.", labels=["event"]
+        )
+        for name, count in self._plane.socket_counters().items():
+            family.add_metric([name], count)
+        yield family
 
     def _rows(self) -> Iterator[Metric]:
         used = GaugeMetricFamily("visiomedia_rows", "Rows of the plane's tables in use.", labels=["table"])

@@ -20,14 +20,20 @@ from pathlib import Path
 from visiomedia.jit import HAS_NUMBA, cache_directory, running_python
 from visiomedia.net.addresses import interface_addresses
 from visiomedia.net.segmentation import segments_per_message
-from visiomedia.net.sockets import SO_RCVBUFFORCE, SO_SNDBUFFORCE, SO_TIMESTAMPNS, SOCKET_BUFFER, kernels_available
+from visiomedia.net.sockets import (
+    SO_RCVBUFFORCE,
+    SO_RXQ_OVFL,
+    SO_SNDBUFFORCE,
+    SO_TIMESTAMPNS,
+    SOCKET_BUFFER,
+    kernels_available,
+)
 from visiomedia.srtp.crypto import evp_library
 
 HTTP_PORT, MEDIA_PORT = 7880, 7882
 WANTED_FILES = 4096
 WANTED_MEMORY = 1 << 30
 UDP_GRO = 104
-SO_RXQ_OVFL = 40
 CPU_INFORMATION = Path("/proc/cpuinfo")
 PATIENCE = 1.0
 

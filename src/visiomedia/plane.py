@@ -363,6 +363,19 @@ class Plane:
         own = {each.table: (each.used, each.capacity) for each in (self._transports, self._paths)}
         return own | self.router.rows()
 
+    def socket_counters(self) -> dict[str, int]:
+        """Datagrams of all sockets since the start.
+
+        ``received``; ``sent``, and of those ``segmented``, in a message with others; errors of both ways;
+        ``overflowed``: what the system lost in a full receive buffer; ``segments_refused``: messages that a route did
+        not take, and that left as datagrams.
+        """
+        if self._sockets is None:
+            return {}
+        sockets = self._sockets.tables.sockets
+        names = ("received", "receive_errors", "overflowed", "sent", "send_errors", "segmented", "segments_refused")
+        return {name: int(sockets[name].sum()) for name in names}
+
     def counters(self) -> dict[str, int]:
         """What became of datagrams since the start; each one received is in one of the first group.
 

@@ -34,6 +34,7 @@ MSG_DONTWAIT = 0x40
 MSG_TRUNC = 0x20
 SOL_SOCKET = 1
 SCM_TIMESTAMPNS = 35
+SO_RXQ_OVFL = 40
 SOL_UDP = 17
 UDP_SEGMENT = 103
 SEGMENT_CONTROL_LENGTH = 18
@@ -68,9 +69,13 @@ def _clock(tables: SocketTables, clock: Integer) -> Integer:
 
 
 @subroutine
-def _arrival(tables: SocketTables, slot: Integer, length: Integer, offset: Integer, now: Integer) -> Integer:
-    """The kernel's receive time of message ``slot`` in monotonic ns; ``now`` where it gave none."""
+def _arrival(
+    tables: SocketTables, number: Integer, slot: Integer, length: Integer, offset: Integer, now: Integer
+) -> Integer:
+    """The kernel's receive time of message ``slot`` in monotonic ns; ``now`` where it gave none. What the kernel says
+    of datagrams that it lost before is noted on the way."""
     control = tables.control[slot]
+    arrival: Integer = now
     at: Integer = 0
     while at + 16 <= length:
         # struct cmsghdr: length (8), level (4), type (4), then data; the next one is aligned to 8.
@@ -78,7 +83,7 @@ def _arrival(tables: SocketTables, slot: Integer, length: Integer, offset: Integ
         level = control[at + 8]
         kind = control[at + 12]
         if size < 16:
-            return now
+            return arrival
         if level == SOL_SOCKET and kind == SCM_TIMESTAMPNS and at + 32 <= length:
             seconds = np.int64(0)
             nanoseconds = np.int64(0)
@@ -86,9 +91,16 @@ def _arrival(tables: SocketTables, slot: Integer, length: Integer, offset: Integ
                 seconds |= np.int64(control[at + 16 + i]) << (8 * i)
                 nanoseconds |= np.int64(control[at + 24 + i]) << (8 * i)
             # A wall clock that was set in between must not make a packet come from the future.
-            return min(seconds * 1_000_000_000 + nanoseconds + offset, now)
+            arrival = min(seconds * 1_000_000_000 + nanoseconds + offset, now)
+        if level == SOL_SOCKET and kind == SO_RXQ_OVFL and at + 20 <= length:
+            lost = np.int64(0)
+            for i in range(4):
+                lost |= np.int64(control[at + 16 + i]) << (8 * i)
+            # A count of 32 bits that goes round.
+            socket = tables.sockets[number]
+            socket.overflowed += (lost - socket.overflowed) & 0xFFFFFFFF
         at += (size + 7) & ~7
-    return now
+    return arrival
 
 
 @subroutine
@@ -176,7 +188,7 @@ def _take(
         row.length = message.transferred
         row.drop = TRUNCATED if message.message_flags & MSG_TRUNC else 0
         row.socket = number
-        row.arrival = _arrival(tables, i, np.int64(message.control_length), offset, now)
+        row.arrival = _arrival(tables, number, i, np.int64(message.control_length), offset, now)
         name = tables.names[i]
         row.port = np.int64(name[2]) << 8 | np.int64(name[3])
         if socket.family == IPV4:

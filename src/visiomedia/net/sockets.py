@@ -20,6 +20,7 @@ SOCKET_BUFFER = 4 << 20
 """Bytes that are asked for, each way; the system may give less, unless we may go beyond its limit."""
 
 SO_TIMESTAMPNS = 35
+SO_RXQ_OVFL = 40
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2
 IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO = 23, 2
@@ -94,6 +95,8 @@ def _bind_one(host: str, port: int) -> socket.socket:
         _enlarge_buffers(opened)
         if sys.platform == "linux":
             opened.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            with contextlib.suppress(OSError):  # then what a full buffer loses is not seen
+                opened.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
             # WebRTC's packets are sized by their senders; a router must not cut them.
             if family == 4:
                 opened.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)

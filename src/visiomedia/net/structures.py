@@ -44,6 +44,7 @@ SOCKET = record(
         ("family", "u1"),
         ("received", "<i8"),
         ("receive_errors", "<i8"),  # what the network reported of earlier datagrams
+        ("overflowed", "<i8"),  # lost in a full receive buffer, as the system told with the last datagram (SO_RXQ_OVFL)
         ("sent", "<i8"),
         ("send_errors", "<i8"),
         ("segmented", "<i8"),  # of those sent: in a message with others
