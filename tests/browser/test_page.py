@@ -88,6 +88,9 @@ async def test_four_people_meet_as_two_commands_promise(browser: Chromium) -> No
         # Who speaks is marked: they all have a tone.
         await bruno.playwright.wait_for_selector(f"{tile('Alice')}[data-speaking]")
 
+        # How good each connection is: nothing is lost here.
+        await alice.playwright.wait_for_selector(f"{tile('Bruno')} .quality[data-bars='3']")
+
         # A raised hand, and the chat.
         await press(bruno, "hand")
         for page in pages.values():

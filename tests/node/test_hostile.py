@@ -260,6 +260,17 @@ async def test_a_hundred_sockets_that_never_speak(node: RunningNode, session: ai
             writer.close()
 
 
+async def test_clients_that_go_away_in_the_middle_of_coming(node: RunningNode, session: aiohttp.ClientSession) -> None:
+    chance = random.Random(3)
+    key = base64.b64encode(bytes(16)).decode()
+    async with Call(session):
+        for number in range(200):
+            words = UPGRADE.format(token=token(f"fickle-{number % 7}", "lair"), key=key, more="")
+            _, writer = await silent_connection(node, words.encode())
+            await asyncio.sleep(chance.random() / 100)
+            writer.transport.abort()
+
+
 Make = Callable[[], dict[str, Any]]
 CASES: dict[str, tuple[Make, int, str]] = {
     "wrong secret": (lambda: {"secret": "another" * 8}, 401, "invalid token"),

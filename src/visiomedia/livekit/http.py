@@ -81,7 +81,10 @@ class LiveKitHttp:
         socket = web.WebSocketResponse(
             heartbeat=settings.heartbeat, max_msg_size=settings.max_message, timeout=CLOSE_TIMEOUT
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            return web.Response(status=400)  # it has gone away meanwhile: nobody reads this
         task = asyncio.current_task()
         assert task is not None, "a handler is a task"
         self._serving.add(task)
