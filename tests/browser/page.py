@@ -199,6 +199,26 @@ class BrowserPage:
                 await self.playwright.wait_for_timeout(LISTENING_MS)
         raise TimeoutError(f"{identity.tone} Hz not heard within {within} s, but {list(heard)}")
 
+    async def see_and_hear(self, *others: Identity) -> None:
+        """Return once the pictures of these move and their voices are heard.
+
+        Raises:
+            TimeoutError: one is missing.
+        """
+        for other in others:
+            await self.wait_to_see(other)
+            await self.wait_for_motion(other)
+            await self.wait_to_hear(other)
+
+    async def wait_until_gone(self, identity: Identity, *, within: float = PATIENCE) -> None:
+        """Return once no picture of the identity is shown.
+
+        Raises:
+            TimeoutError: one still is.
+        """
+        gone = "number => harness.pictures().every(picture => picture.number !== number)"
+        await self.wait_until(gone, identity.number, within=within)
+
     async def stats(self, report_type: str | None = None, /, **properties: object) -> list[Report]:
         """``getStats()`` of every peer connection that is not closed, of a type and with these properties."""
         reports: list[Report] = await self.evaluate("() => harness.stats()")

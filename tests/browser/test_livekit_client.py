@@ -93,4 +93,4 @@ async def test_pages_with_the_sdk_meet_and_outlive_a_cut_socket(browser: Chromiu
 
         await alice.evaluate("() => room.disconnect()")
         await tells(bob, "ParticipantDisconnected", "alice")
-        await bob.wait_until("number => harness.pictures().every(picture => picture.number !== number)", ALICE.number)
+        await bob.wait_until_gone(ALICE)
