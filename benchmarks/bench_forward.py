@@ -22,6 +22,7 @@ from rich.table import Table
 
 from benchmarks.forward_load import BURST, PACKET_BYTES, Measurement, Room, ServerProcess
 from benchmarks.machine import describe_machine, write_json
+from visiomedia.turns import Way
 
 SERVER_CORE = 0
 LOAD_CORE = 1
@@ -100,15 +101,15 @@ async def run_once(room: Room, plan: Plan, path: str) -> tuple[Measurement, int]
 
 
 async def measure(plan: Plan, watchers: int, advance: Callable[[str], None]) -> list[Scenario]:
-    """Both paths with so many watchers, their runs interleaved."""
+    """Each way with so many watchers, their runs interleaved."""
     rooms: dict[str, Room] = {}
-    runs: dict[str, list[Measurement]] = {"fast": [], "portable": []}
+    runs: dict[str, list[Measurement]] = {way: [] for way in Way}
     void = dict.fromkeys(runs, 0)
     interval = watchers * BURST / plan.packets_s
     try:
         for path in runs:
             advance(f"1x{watchers} {path}: connecting")
-            rooms[path] = await Room.open(SERVER_CORE, watchers, portable=path == "portable")
+            rooms[path] = await Room.open(SERVER_CORE, watchers, way=Way(path))
             await rooms[path].run(round(WARM_UP_S / interval) + 1, interval, BURST)
         for number in range(plan.runs):
             for path, room in rooms.items():
@@ -161,7 +162,7 @@ async def run(plan: Plan, console: Console) -> list[dict[str, Any]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     rows: list[dict[str, Any]] = []
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=1 + len(plan.watchers) * 2 * (plan.runs + 1))
+        task = progress.add_task("", total=1 + len(plan.watchers) * len(Way) * (plan.runs + 1))
 
         def advance(description: str) -> None:
             progress.update(task, advance=1, description=description)
@@ -170,7 +171,7 @@ async def run(plan: Plan, console: Console) -> list[dict[str, Any]]:
 
         # Compiled by a process of its own: a compiler's memory is not the server's.
         advance("compiling or loading kernels")
-        await (await ServerProcess.start(SERVER_CORE, portable=False)).stop()
+        await (await ServerProcess.start(SERVER_CORE, way=Way.THREAD)).stop()
         for watchers in plan.watchers:
             rows += [scenario.row() for scenario in await measure(plan, watchers, advance)]
     return rows

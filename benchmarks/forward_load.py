@@ -9,6 +9,7 @@ from typing import Any, Self
 from benchmarks.clients import OfferedSection, ScriptedClient, video_section
 from visiomedia.errors import ParseError
 from visiomedia.rtp.packet import HEADER, RtpPacket
+from visiomedia.turns import Way
 
 PACKET_BYTES = 1200
 BURST = 6
@@ -31,9 +32,9 @@ class ServerProcess:
         self._process = process
 
     @classmethod
-    async def start(cls, core: int, *, portable: bool) -> Self:
+    async def start(cls, core: int, *, way: Way) -> Self:
         """Start the measured one on a core, and wait until it listens."""
-        return await cls.start_module("benchmarks.forward_server", "--core", str(core), *["--portable"] * portable)
+        return await cls.start_module("benchmarks.forward_server", "--core", str(core), "--way", way)
 
     @classmethod
     async def start_module(cls, module: str, *arguments: str) -> Self:
@@ -193,9 +194,9 @@ class Room:
         self.watchers: list[Watcher] = []
 
     @classmethod
-    async def open(cls, core: int, watchers: int, *, portable: bool) -> Self:
+    async def open(cls, core: int, watchers: int, *, way: Way) -> Self:
         """Start a server and connect everybody, one after another: the server limits handshakes of one host."""
-        server = await ServerProcess.start(core, portable=portable)
+        server = await ServerProcess.start(core, way=way)
         room = cls(server, Publisher())
         await room._connect(room.publisher, "publish")
         for _ in range(watchers):

@@ -15,7 +15,8 @@ from typing import Any
 from visiomedia.jit import warm_up
 from visiomedia.line import Capacities
 from visiomedia.peer.peer import Peer
-from visiomedia.plane import Plane, warm_up_stages
+from visiomedia.plane import Plane
+from visiomedia.turns import Way, warm_up_stages
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -75,7 +76,7 @@ class ForwardServer:
             peer.close()
 
 
-async def serve(portable: bool) -> None:
+async def serve(way: Way) -> None:
     """Answer requests until stdin ends."""
     loop = asyncio.get_running_loop()
     requests = asyncio.StreamReader(limit=1 << 20)
@@ -83,7 +84,7 @@ async def serve(portable: bool) -> None:
     capacities = Capacities()
     for _ in warm_up(warm_up_stages(capacities)):
         pass
-    async with Plane(["127.0.0.1"], 0, capacities=capacities, portable=portable) as plane:
+    async with Plane(["127.0.0.1"], 0, capacities=capacities, way=way) as plane:
         server = ForwardServer(plane)
         print(json.dumps({"ready": True}), flush=True)
         while line := await requests.readline():
@@ -95,10 +96,10 @@ def main() -> None:
     """Run until stdin ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--core", type=int, required=True)
-    parser.add_argument("--portable", action="store_true")
+    parser.add_argument("--way", type=Way, choices=list(Way), default=Way.THREAD)
     chosen = parser.parse_args()
     os.sched_setaffinity(0, {chosen.core})
-    asyncio.run(serve(chosen.portable))
+    asyncio.run(serve(chosen.way))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The plane on loopback: real sockets, ICE, DTLS and SRTP around the line; by kernels, and by portable calls."""
+"""The plane on loopback: real sockets, ICE, DTLS and SRTP around the line; in each way that it takes its turns."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,18 +15,26 @@ from visiomedia.rtp.extensions import serialize_extensions
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.rtp.rtcp import Goodbye, RtcpPacket, SenderReport, SourceDescription, parse_compound
 from visiomedia.transport import DtlsIdentity
+from visiomedia.turns import Way
 
 AUDIO_SSRC, VIDEO_SSRC = 0xA0D10, 0x71DE0
 IDENTITY = DtlsIdentity.generate()
 CAPACITIES = Capacities(**{**vars(SMALL), "batch_rows": 512, "out_rows": 512})
-SOCKETS = pytest.mark.parametrize("portable", [False, True], ids=["kernels", "portable"])
+WAYS = pytest.mark.parametrize("way", list(Way))
 
 Clear = tuple[str, int, int, bool, bytes, bytes]
 """Kind, sequence number and timestamp from the first on, marker, extensions, payload."""
 
 
-def make_plane(*, portable: bool) -> Plane:
-    return Plane(["127.0.0.1"], 0, capacities=CAPACITIES, identity=IDENTITY, portable=portable)
+def make_plane(way: Way) -> Plane:
+    return Plane(["127.0.0.1"], 0, capacities=CAPACITIES, identity=IDENTITY, way=way)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return once it holds: turns of a thread are its own."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # it is a thread that makes it true
+            await asyncio.sleep(0.001)
 
 
 class Receiver(ScriptedClient):
@@ -135,9 +143,9 @@ def script(number: int) -> list[bytes]:
     return packets
 
 
-async def forwarded(*, portable: bool) -> list[Clear]:
+async def forwarded(way: Way) -> list[Clear]:
     """What a receiver makes of the script, audio and video apart: the sockets may cut batches otherwise."""
-    async with make_plane(portable=portable) as plane:
+    async with make_plane(way) as plane:
         call = Call(plane)
         await call.connect()
         for number in range(300):
@@ -150,19 +158,19 @@ async def forwarded(*, portable: bool) -> list[Clear]:
         return sorted(result, key=lambda packet: packet[:2])
 
 
-async def test_the_same_datagrams_are_forwarded_alike_by_either_kind_of_sockets() -> None:
-    by_kernels = await forwarded(portable=False)
-    portable = await forwarded(portable=True)
-    assert by_kernels == portable
+async def test_the_same_datagrams_are_forwarded_alike_in_each_way() -> None:
+    by_kernels = await forwarded(Way.LOOP)
+    for way in (Way.THREAD, Way.PORTABLE):
+        assert by_kernels == await forwarded(way)
     payloads = [
         RtpPacket.parse(packet).payload for kind in (0, 1) for number in range(300) for packet in [script(number)[kind]]
     ]
     assert [packet[-1] for packet in by_kernels] == payloads
 
 
-@SOCKETS
-async def test_peers_that_close_leave_no_row_whoever_closes(portable: bool) -> None:
-    async with make_plane(portable=portable) as plane:
+@WAYS
+async def test_peers_that_close_leave_no_row_whoever_closes(way: Way) -> None:
+    async with make_plane(way) as plane:
         for closes_here in (True, False):
             call = Call(plane)
             await call.connect()
@@ -179,15 +187,14 @@ async def test_peers_that_close_leave_no_row_whoever_closes(portable: bool) -> N
             async with asyncio.timeout(5):
                 reasons = [await peer.closed for peer in call.peers]
             assert set(reasons) == {"closed here" if closes_here else "close_notify"}
-            for _ in range(3):
-                await asyncio.sleep(0)
-            assert set(rows_in_use(plane.tables).values()) == {0}
+            await until(lambda: not any(rows_in_use(plane.tables).values()))
             assert (len(plane.directory), plane.limiter.in_progress) == (0, 0)
             call.hang_up()
 
 
-async def test_a_stream_that_pauses_is_forwarded_again_though_it_says_no_mid_any_more() -> None:
-    async with make_plane(portable=False) as plane:
+@WAYS
+async def test_a_stream_that_pauses_is_forwarded_again_though_it_says_no_mid_any_more(way: Way) -> None:
+    async with make_plane(way) as plane:
         call = Call(plane)
         # Two sections of one payload type: only MID, or memory, tells them apart.
         call.publisher.sections = [audio_section("sendonly"), video_section("sendonly"), video_section("sendonly")]
@@ -223,8 +230,9 @@ async def test_a_stream_that_pauses_is_forwarded_again_though_it_says_no_mid_any
         call.hang_up()
 
 
-async def test_reports_and_a_goodbye_pass_through_the_whole_house() -> None:
-    async with make_plane(portable=False) as plane:
+@WAYS
+async def test_reports_and_a_goodbye_pass_through_the_whole_house(way: Way) -> None:
+    async with make_plane(way) as plane:
         call = Call(plane)
         await call.connect()
         for packet in script(0):
@@ -240,9 +248,7 @@ async def test_reports_and_a_goodbye_pass_through_the_whole_house() -> None:
         call.publisher.send_rtcp(SenderReport(AUDIO_SSRC, ntp, 0, 1, 2).serialize() + goodbye)
         call.publisher.send_rtp(script(1)[1])
         await call.receiver.until_packets(3)
-        for _ in range(3):
-            await asyncio.sleep(0)
-        assert rows_in_use(plane.tables)["sources"] == 1
+        await until(lambda: rows_in_use(plane.tables)["sources"] == 1)
         # Media of an SSRC that said goodbye binds it anew.
         call.publisher.send_rtp(script(1)[0])
         await call.receiver.until_packets(4)
@@ -262,7 +268,7 @@ class Clumsy:
 
 
 async def test_an_owner_that_raises_costs_its_datagram_only() -> None:
-    async with make_plane(portable=False) as plane:
+    async with make_plane(Way.LOOP) as plane:
         raised: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context["exception"]))
         clumsy = Clumsy()

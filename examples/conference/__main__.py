@@ -33,7 +33,7 @@ from visiomedia.cli import warmup
 from visiomedia.errors import VisiomediaError
 from visiomedia.jit import HAS_NUMBA, warm_up
 from visiomedia.line import Capacities
-from visiomedia.plane import warm_up_stages
+from visiomedia.turns import warm_up_stages
 
 logger = logging.getLogger("node")
 

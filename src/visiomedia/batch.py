@@ -99,7 +99,6 @@ ROW = record(
         ("has_voice", "u1"),
         ("reserved", "u1"),
         ("transport_sequence_number", "<i4"),  # transport-wide-cc, -1 where absent
-        ("entry", "<i4"),  # where routing put it into its source's history; -1 where it goes no further
         # header extensions by kind: where the element's bytes are in the arena; length 0 is absent
         ("extension_offset", "<i4", (EXTENSION_KINDS,)),
         ("extension_length", "u1", (EXTENSION_KINDS,)),

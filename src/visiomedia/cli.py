@@ -18,8 +18,8 @@ from visiomedia.jit import HAS_NUMBA, cache_directory, warm_up
 def warmup(console: Console) -> None:
     """Compile every kernel of the plane and of SCTP, or load it from the cache, with progress shown."""
     from visiomedia.line import Capacities
-    from visiomedia.plane import warm_up_stages
     from visiomedia.sctp import warm_up_stages as sctp_stages
+    from visiomedia.turns import warm_up_stages
 
     started = time.monotonic()
     if not HAS_NUMBA:

@@ -1,11 +1,12 @@
 """The line: from demux to protect, one kernel over a batch and the tables. No socket, no clock.
 
     commands ─► ingest: demux ─► unprotect ─► parse ─► receive_media ─► advance:
-    feedback ─► fan_out ─► timers ─► protect
+    feedback ─► timers ─► fan_out ─► protect
                           └► STUN, DTLS, unknown SSRCs: handed up
 
 ``begin`` applies commands before the socket fills the batch, ``ingest`` takes a full batch in, and ``advance`` is
-called until it says that nothing is left: each call fills the out batch once, sealed and ready to send.
+called until it says that nothing is left: each call fills the out batch once, sealed and ready to send. Packets that
+wait for fan-out may be left to the next turn; feedback may not, for it lies in the batch.
 """
 
 from dataclasses import dataclass
@@ -59,7 +60,15 @@ from visiomedia.rtp.tables import (
 )
 from visiomedia.srtp.kernels import clear_session, open_unknown, protect, reset_stream, set_keys, unprotect
 from visiomedia.srtp.tables import SrtpTables, make_srtp_tables
-from visiomedia.transport.kernels import demux, drop_held, hand_up, hold, inject_held, release_held
+from visiomedia.transport.kernels import (
+    demux,
+    drop_held,
+    hand_up,
+    hold,
+    inject_held,
+    release_held,
+    settle_handed,
+)
 from visiomedia.transport.tables import TransportTables, make_transport_tables
 
 ADD_PATH = int(Operation.ADD_PATH)
@@ -135,7 +144,8 @@ class RtpTables(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """All that the line knows. ``cursor``: (8,) int64, where ``advance`` goes on; ``timers``: (4,) int64 of ns."""
+    """All that the line knows. ``cursor``: (3,) int64, where ``advance`` goes on in the batch's feedback, and how much
+    of it there is; ``timers``: (TIMERS,) int64 of ns."""
 
     net: NetTables
     transport: TransportTables
@@ -147,10 +157,10 @@ class Tables(NamedTuple):
     timers: NDArray[np.int64]
 
 
-FEEDBACK_CURSOR = slice(0, 2)
-FAN_OUT_CURSOR = slice(2, 5)
-FEEDBACK_COUNT = 6
-BATCH_END = 7
+FEEDBACK_COUNT = 2
+NOTHING_LEFT, FAN_OUT_WAITS, UNFINISHED = 0, 1, 2
+WAITING_BATCHES = 4
+"""So many batches of packets may wait to be fanned out."""
 
 
 def make_tables(capacities: Capacities, cname: bytes) -> Tables:
@@ -175,9 +185,15 @@ def make_tables(capacities: Capacities, cname: bytes) -> Tables:
         make_transport_tables(transports, sources),
         rtp,
         make_srtp_tables(transports, sources, 2 * capacities.subscriptions),
-        make_routing_tables(sources, capacities.tracks, capacities.subscriptions, history),
+        make_routing_tables(
+            sources,
+            capacities.tracks,
+            capacities.subscriptions,
+            history,
+            waiting=WAITING_BATCHES * capacities.batch_rows,
+        ),
         make_command_ring(capacities.commands),
-        np.zeros(8, np.int64),
+        np.zeros(3, np.int64),
         np.zeros(TIMERS, np.int64),
     )
 
@@ -340,6 +356,7 @@ def begin(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) ->
     """Start a turn: empty both batches, apply commands, let held packets whose SSRC was bound go first."""
     reset(batch)
     reset(out)
+    settle_handed(tables.transport)
     records, state = tables.commands
     while state[APPLIED] < state[WRITTEN] and has_rtcp_room(out):
         command = records[state[APPLIED] % len(records)]
@@ -402,15 +419,15 @@ def ingest(tables: Tables, batch: PacketBatch, now: Integer) -> None:
             transport.received_packets += 1
             transport.received_bytes += row.length
             transport.dropped[row.drop] += 1
-    tables.cursor[:] = 0
-    tables.cursor[4] = NO_ROW
+    tables.cursor[0] = 0
+    tables.cursor[1] = 0
     tables.cursor[FEEDBACK_COUNT] = count
-    tables.cursor[BATCH_END] = last
 
 
 @subroutine
-def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) -> bool:
-    """Fill the out batch once and seal it; True where more is left to send."""
+def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) -> Integer:
+    """Fill the out batch once and seal it; 0 where nothing is left, ``FAN_OUT_WAITS`` where only fan-out is, which may
+    be left to the next turn, else ``UNFINISHED``."""
     rtp, routing, cursor = tables.rtp, tables.routing, tables.cursor
     transports = tables.transport.transports
     more = apply_feedback(
@@ -426,8 +443,7 @@ def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) 
         now,
     )
     if not more:
-        more = fan_out(batch.rows, 0, cursor[BATCH_END], routing, rtp.receptions, rtp.extension_maps, out, cursor[2:6])
-    if not more:
+        # Before fan-out: it may be left to the next turn, and what is due may not.
         more = run_timers(
             routing,
             transports,
@@ -440,6 +456,9 @@ def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) 
             out,
             now,
         )
+    left = UNFINISHED if more else NOTHING_LEFT
+    if not more and fan_out(routing, rtp.receptions, rtp.extension_maps, out):
+        left = FAN_OUT_WAITS
     last = out.state[ROWS_USED]
     for i in range(last):
         row = out.rows[i]
@@ -466,4 +485,4 @@ def advance(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) 
         if row.transport >= 0 and row.drop == 0:
             transports[row.transport].sent_packets += 1
             transports[row.transport].sent_bytes += row.length
-    return more
+    return left

@@ -1,4 +1,4 @@
-"""The plane: receive, line, send. One turn is one kernel call, entered when a socket is readable or a timer is due.
+"""The plane: receive, line, send, in turns (``turns``), and the session plane's side of them.
 
     UdpSocket.receive ─► line ─► UdpSocket.send
 
@@ -9,31 +9,27 @@ import asyncio
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import numpy as np
-
-from visiomedia.batch import Drop, PacketBatch, RowKind
-from visiomedia.clock import NANOSECONDS, Clock
-from visiomedia.commands import CommandQueue, Operation
+from visiomedia.batch import Drop, RowKind
+from visiomedia.clock import Clock
+from visiomedia.commands import Operation
 from visiomedia.engine import Address
 from visiomedia.ice.directory import UfragDirectory
-from visiomedia.jit import Integer, compile_for, subroutine
-from visiomedia.line import Capacities, Tables, advance, begin, ingest, make_batches, make_tables, reset
+from visiomedia.line import Capacities, make_tables
 from visiomedia.net.addresses import address_from_bytes, path_command
-from visiomedia.net.kernels import receive, send
 from visiomedia.net.portable import PortableUdp
-from visiomedia.net.sockets import DatagramSockets, kernels_available
-from visiomedia.net.structures import make_socket_tables
+from visiomedia.net.sockets import DatagramSockets
 from visiomedia.net.udp import BatchUdp
 from visiomedia.routing.router import Router
-from visiomedia.routing.timer_kernels import NEXT_SCAN
 from visiomedia.rows import Handle, RowAllocator
 from visiomedia.srtp.crypto import SessionKeys
 from visiomedia.srtp.handshake_limiter import HandshakeLimiter
+from visiomedia.transport.tables import HANDED_READ, HANDED_WRITTEN
 from visiomedia.transport.webrtc import DtlsIdentity
+from visiomedia.turns import Turns, Way, choose_way, make_ends, make_turns
 
 logger = logging.getLogger(__name__)
 
@@ -61,41 +57,11 @@ class TransportOwner(Protocol):
         """What became of the datagrams it was given, by reason."""
 
 
-@subroutine
-def turn(tables: Tables, batch: PacketBatch, out: PacketBatch, sockets: Any, now: Integer) -> Integer:
-    """One turn: commands, what has arrived, what follows from it. Returns the rows received."""
-    begin(tables, batch, out, now)
-    received = receive(sockets, batch, now)
-    ingest(tables, batch, now)
-    while True:
-        more = advance(tables, batch, out, now)
-        send(sockets, out, tables.net.paths)
-        reset(out)
-        if not more:
-            return received
-
-
-def warm_up_stages(capacities: Capacities) -> list[tuple[str, Callable[..., Any], tuple[Any, ...]]]:
-    """What has to be compiled before the first turn, callees first: (name, function, arguments of its types)."""
-    tables = make_tables(capacities, b"warm up")
-    batch, out = make_batches(capacities)
-    sockets = make_socket_tables([(-1, 4)])
-    now = np.int64(0)
-    return [
-        ("receive", receive, (sockets, batch, now)),
-        ("send", send, (sockets, out, tables.net.paths)),
-        ("begin", begin, (tables, batch, out, now)),
-        ("ingest", ingest, (tables, batch, now)),
-        ("advance", advance, (tables, batch, out, now)),
-        ("reset", reset, (out,)),
-        ("turn", turn, (tables, batch, out, sockets, now)),
-    ]
-
-
 class Plane:
     """One worker's packet plane on the running event loop, with the router that steers it.
 
-    ``async with Plane(["127.0.0.1"]) as plane:`` binds one socket an address, all on one port.
+    ``async with Plane(["127.0.0.1"]) as plane:`` binds one socket an address, all on one port. ``way``: how turns are
+    taken, by default what the environment variable ``VISIOMEDIA_PLANE`` says, else the fastest that this host has.
     """
 
     def __init__(
@@ -106,7 +72,7 @@ class Plane:
         capacities: Capacities | None = None,
         identity: DtlsIdentity | None = None,
         limiter: HandshakeLimiter | None = None,
-        portable: bool = False,
+        way: Way | None = None,
     ) -> None:
         self.capacities = capacities or Capacities()
         self.clock = Clock()
@@ -114,12 +80,14 @@ class Plane:
         self.limiter = limiter or HandshakeLimiter()
         self.cname = os.urandom(9).hex()
         self.tables = make_tables(self.capacities, self.cname.encode())
-        self.commands = CommandQueue(self.tables.commands)
+        self.way = choose_way(way, os.environ)
+        self._ends = make_ends(self.way, self.tables)
+        self.commands = self._ends.commands
         self.router = Router(self.commands, self.tables.routing)
         self.directory: UfragDirectory[TransportOwner] = UfragDirectory(2 * self.capacities.transports)
-        self._batch, self._out = make_batches(self.capacities)
-        self._addresses, self._port, self._portable = list(addresses), port, portable
+        self._addresses, self._port = list(addresses), port
         self._sockets: DatagramSockets | None = None
+        self._turns: Turns | None = None
         self._transports = RowAllocator("transports", self.capacities.transports)
         self._paths = RowAllocator("paths", self.capacities.paths)
         self._owners: dict[Handle, TransportOwner] = {}
@@ -127,41 +95,30 @@ class Plane:
         self._keys: list[tuple[int, SessionKeys]] = []
         self._session_counters: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._tick: asyncio.TimerHandle | None = None
-        self._turn_is_due = False
         self._drain_is_due = False
-        self._run_turn: Callable[[int], None] = lambda now: None
 
     # --- life -----------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        if self._portable or not kernels_available():
-            self._sockets = PortableUdp(self._addresses, self._port)
-            self._run_turn = self._portable_turn
-        else:
-            self._sockets = BatchUdp(self._addresses, self._port)
-            self._run_turn = self._compiled_turn()
-        for descriptor in self._sockets.filenos():
-            self._loop.add_reader(descriptor, self._turn)
+        open_sockets = PortableUdp if self.way is Way.PORTABLE else BatchUdp
+        self._sockets = open_sockets(self._addresses, self._port)
+        self._turns = make_turns(self.way, self.tables, self.capacities, self._sockets, self._ends)
+        self._turns.start(self._loop, self._after_turns)
+        self.wake()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        await self.close()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop: send what is queued, close the sockets. Transports must have been removed by their owners."""
-        if self._sockets is None or self._loop is None:
+        if self._sockets is None or self._turns is None:
             return
-        self._turn()
-        while self.commands.waiting:
-            self._turn()
-        for descriptor in self._sockets.filenos():
-            self._loop.remove_reader(descriptor)
-        if self._tick is not None:
-            self._tick.cancel()
+        await self._turns.close()
+        self._turns = None
         self._sockets.close()
         self._sockets = None
         for _, keys in self._keys:
@@ -174,61 +131,24 @@ class Plane:
         assert self._sockets is not None, "open before it is asked"
         return self._sockets.local_addresses
 
-    # --- the turn ---------------------------------------------------------------------------------------------------
+    # --- turns ------------------------------------------------------------------------------------------------------
 
-    def _compiled_turn(self) -> Callable[[int], None]:
-        assert self._sockets is not None, "sockets are open"
-        arguments = (self.tables, self._batch, self._out, self._sockets.tables, np.int64(0))
-        entry = compile_for(turn, arguments)
-        tables, batch, out, sockets = arguments[:4]
-
-        def run(now: int) -> None:
-            entry(tables, batch, out, sockets, now)
-
-        return run
-
-    def _portable_turn(self, now: int) -> None:
-        assert self._sockets is not None, "sockets are open"
-        begin(self.tables, self._batch, self._out, now)
-        self._sockets.receive(self._batch, now)
-        ingest(self.tables, self._batch, now)
-        more = True
-        while more:
-            more = advance(self.tables, self._batch, self._out, now)
-            self._sockets.send(self._out, self.tables.net.paths)
-            reset(self._out)
-
-    def _turn(self) -> None:
-        """Receive, line, send; then let the session plane see what came up, and come back when a timer is due."""
-        self._turn_is_due = False
-        if self._sockets is None:
-            return
-        self._run_turn(self.clock.monotonic_ns())
+    def _after_turns(self) -> None:
+        """Let the session plane see what turns handed up, and free what they cannot use any more."""
         self.commands.flush()
         self._acknowledge()
-        if self.tables.transport.handed_state[0] != self.tables.transport.handed_state[1] and not self._drain_is_due:
+        if self._handed_waits() and not self._drain_is_due:
             self._drain()
         if self.commands.waiting:
             self.wake()
-        self._arm()
 
-    def _arm(self) -> None:
-        routing = self.tables.routing
-        if self._tick is not None or not (routing.active_sources[0] or routing.active_subscriptions[0]):
-            return
-        assert self._loop is not None, "a turn runs on a loop"
-        due = int(self.tables.timers[NEXT_SCAN]) / NANOSECONDS
-        self._tick = self._loop.call_at(due, self._ticked)
-
-    def _ticked(self) -> None:
-        self._tick = None
-        self._turn()
+    def _handed_waits(self) -> bool:
+        return bool(self._ends.handed_state[HANDED_READ] != self._ends.handed_state[HANDED_WRITTEN])
 
     def wake(self) -> None:
         """Take a turn soon: commands wait."""
-        if not self._turn_is_due and self._loop is not None:
-            self._turn_is_due = True
-            self._loop.call_soon(self._turn)
+        if self._turns is not None:
+            self._turns.wake()
 
     def _command(self, operation: Operation, handle: Handle, values: tuple[int, ...] = (), body: bytes = b"") -> int:
         number = self.commands.append(operation, *handle, values, body)
@@ -247,22 +167,21 @@ class Plane:
 
     def _drain(self) -> None:
         self._drain_is_due = False
-        ring, state = self.tables.transport.handed, self.tables.transport.handed_state
-        shares = self.tables.transport.handed_flows
+        ring, state = self.tables.transport.handed, self._ends.handed_state
         start = self.clock.monotonic_ns()
-        while state[1] < state[0]:
-            record = ring[state[1] % len(ring)]
+        while self._handed_waits():
+            record = ring[state[HANDED_READ] % len(ring)]
             try:
                 self._dispatch(record)
             finally:
                 # Whatever became of it, it is not handed up again.
-                shares[record.flow] -= 1
-                state[1] += 1
+                state[HANDED_READ] += 1
             if self.clock.monotonic_ns() - start > DRAIN_NS:
                 assert self._loop is not None, "rows come up from a turn"
                 self._drain_is_due = True
                 self._loop.call_soon(self._drain)
-                return
+                break
+        self.wake()
 
     def _dispatch(self, record: Any) -> None:
         data = record.body[: record.length].tobytes()

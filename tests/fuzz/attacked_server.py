@@ -17,7 +17,8 @@ import psutil
 from visiomedia.jit import warm_up
 from visiomedia.line import Capacities
 from visiomedia.peer.peer import Peer
-from visiomedia.plane import Plane, warm_up_stages
+from visiomedia.plane import Plane
+from visiomedia.turns import warm_up_stages
 
 PR_SET_THP_DISABLE = 41
 

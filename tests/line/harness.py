@@ -32,6 +32,7 @@ from visiomedia.srtp.crypto import SessionKeys, make_session_keys
 from visiomedia.srtp.profiles import ProtectionProfile
 from visiomedia.srtp.session import SrtpSession
 from visiomedia.srtp.tables import Cipher
+from visiomedia.transport.tables import HANDED_READ, HANDED_WRITTEN
 
 T = TypeVar("T")
 
@@ -338,12 +339,12 @@ class VirtualLine:
 
     def _take_handed_up(self) -> None:
         tables = self.tables.transport
-        while tables.handed_state[1] < tables.handed_state[0]:
-            record = tables.handed[tables.handed_state[1] % len(tables.handed)]
+        state = tables.handed_state
+        while state[HANDED_READ] < state[HANDED_WRITTEN]:
+            record = tables.handed[state[HANDED_READ] % len(tables.handed)]
             endpoint = next(each for each in self.endpoints if each.handle.row == record.transport)
             endpoint.unknown.append(record.body[: record.length].tobytes())
-            tables.handed_flows[record.flow] -= 1
-            tables.handed_state[1] += 1
+            state[HANDED_READ] += 1
 
     # --- what it counted --------------------------------------------------------------------------------------------
 

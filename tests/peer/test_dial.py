@@ -137,7 +137,7 @@ async def test_silence_ends_a_dialled_peer(monkeypatch: pytest.MonkeyPatch) -> N
                 return called.answer()
 
             async with dial(near, exchange, receive=["audio"]) as dialled:
-                far.close()  # without a word
+                await far.close()  # without a word
                 assert "consent" in await asyncio.wait_for(asyncio.shield(dialled.closed), 20)
 
 

@@ -20,6 +20,7 @@ from visiomedia.rtp.extensions import serialize_extensions
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.sdp.description import SessionDescription
 from visiomedia.transport import DtlsIdentity
+from visiomedia.turns import Way
 
 IDENTITY = DtlsIdentity.generate()
 BOTH = [audio_section("sendrecv"), video_section("sendrecv", ("q", "h", "f"))]
@@ -28,7 +29,7 @@ BOTH = [audio_section("sendrecv"), video_section("sendrecv", ("q", "h", "f"))]
 @asynccontextmanager
 async def a_plane(**capacities: int) -> AsyncIterator[Plane]:
     sizes = Capacities(**{**vars(SMALL), **capacities})
-    async with Plane(["127.0.0.1"], 0, capacities=sizes, identity=IDENTITY) as plane:
+    async with Plane(["127.0.0.1"], 0, capacities=sizes, identity=IDENTITY, way=Way.LOOP) as plane:
         yield plane
 
 

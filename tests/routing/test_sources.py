@@ -12,7 +12,7 @@ from visiomedia.sdp.attributes import Codec
 
 def published() -> tuple[Router, Track, CommandQueue]:
     commands = CommandQueue(make_command_ring(64))
-    router = Router(commands, make_routing_tables(4, 4, 4, make_history(1, 1, 16)))
+    router = Router(commands, make_routing_tables(4, 4, 4, make_history(1, 1, 16), waiting=16))
     track = router.add_track(Handle(0, 1), format=Codec(96, "VP8", 90_000), is_audio=False, cname="somebody")
     return router, track, commands
 

@@ -69,6 +69,12 @@ def _clock(tables: SocketTables, clock: Integer) -> Integer:
 
 
 @subroutine
+def monotonic(tables: SocketTables) -> Integer:
+    """Monotonic ns, now."""
+    return _clock(tables, CLOCK_MONOTONIC)
+
+
+@subroutine
 def _arrival(
     tables: SocketTables, number: Integer, slot: Integer, length: Integer, offset: Integer, now: Integer
 ) -> Integer:

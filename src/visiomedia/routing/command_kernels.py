@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 from visiomedia.jit import Integer, subroutine
 from visiomedia.lookup import insert, remove
 from visiomedia.routing.history_kernels import forget, reset_history
-from visiomedia.routing.tables import MAPPINGS, MAX_LAYERS, REPORTS, RESENT, SHIFTS, RoutingTables
+from visiomedia.routing.tables import (
+    DONE,
+    MAPPINGS,
+    MAX_LAYERS,
+    NEXT_JOB,
+    REPORTS,
+    RESENT,
+    SERVED,
+    SHIFTS,
+    RoutingTables,
+)
 
 
 @subroutine
@@ -90,6 +100,7 @@ def add_source(routing: RoutingTables, receptions: NDArray[Any], nacks: NDArray[
     source.key_frames = 0
     source.nacks_sent = 0
     source.key_frame_requests_sent = 0
+    source.waiting = 0
     reset_history(source)
     reception = receptions[row]
     reception.highest = -1
@@ -224,6 +235,11 @@ def _unsubscribe(routing: RoutingTables, row: Integer) -> None:
                 routing.subscriptions[number].next = subscription.next
                 break
             number = np.int64(routing.subscriptions[number].next)
+    for kind in range(2):
+        state = routing.queue.state[kind]
+        if state[SERVED] == row:  # it was being served: the next one is
+            state[SERVED] = subscription.next
+            state[NEXT_JOB] = state[DONE]
     remove(routing.outgoing, subscription.transport, subscription.ssrc, 0)
     if subscription.has_rtx != 0:
         remove(routing.outgoing, subscription.transport, subscription.rtx_ssrc, 0)

@@ -11,13 +11,20 @@ from visiomedia.jit import Integer, subroutine
 from visiomedia.routing.history_kernels import find_entry, store
 from visiomedia.routing.rewrite_kernels import compose, forwarded_timestamp
 from visiomedia.routing.tables import (
+    ADDED,
     BLOCK_ENTRIES,
+    DONE,
     HISTORY_BLOCKS,
     MAPPINGS,
     MAX_LAYERS,
+    NEXT_JOB,
+    NOT_BEGUN,
+    RUN_END,
+    SERVED,
     SETTLE_NS,
     SHIFTS,
     STOPPED_NS,
+    FanOutQueue,
     RoutingTables,
 )
 from visiomedia.rtp.kernels import note_reception, restore_rtx
@@ -74,6 +81,28 @@ def _take_out(source: Any, index: Integer) -> None:
 
 
 @subroutine
+def _enqueue(queue: FanOutQueue, number: Integer, source: Any, place: Integer, index: Integer) -> bool:
+    """Let a stored packet wait for fan-out; False where there is no room for this source.
+
+    Once its ring is half full a source may hold an eighth of it, so that a flood from one publisher costs its own
+    packets first. What found no room is in history: receivers that miss it ask for it.
+    """
+    kind = 0 if source.is_audio != 0 else 1
+    jobs, state = queue.jobs[kind], queue.state[kind]
+    waiting = state[ADDED] - state[DONE]
+    if waiting >= len(jobs) or (2 * waiting >= len(jobs) and 8 * source.waiting >= len(jobs)):
+        return False
+    job = jobs[state[ADDED] % len(jobs)]
+    job.source = number
+    job.generation = source.generation
+    job.place = place
+    job.index = index
+    source.waiting += 1
+    state[ADDED] += 1
+    return True
+
+
+@subroutine
 def receive_media(
     rows: NDArray[Any],
     arena: NDArray[np.uint8],
@@ -86,11 +115,10 @@ def receive_media(
     payload_types: NDArray[Any],
     now: Integer,
 ) -> None:
-    """Note what arrived, restore what was repaired, and put media into history; sets each row's ``entry``."""
+    """Note what arrived, restore what was repaired, put media into history, and let it wait for fan-out."""
     sources = routing.sources
     for i in range(first, last):
         row = rows[i]
-        row.entry = -1
         if row.kind != RTP or row.source < 0:
             continue
         if row.transport_sequence_number >= 0 and (row.drop == 0 or row.drop >= Drop.UNKNOWN_PAYLOAD_TYPE):
@@ -142,11 +170,10 @@ def receive_media(
             source.duplicates += 1
             row.drop = DUPLICATE
             continue
-        entry = store(routing.history, source, index, row, arena, now)
-        if entry < 0:
+        place = store(routing.history, source, index, row, arena, now)
+        if place < 0:
             row.drop = FULL
             continue
-        row.entry = entry
         source.highest = max(np.int64(source.highest), np.int64(row.index))
         source.last_arrival = row.arrival
         source.payload_type = row.payload_type
@@ -161,6 +188,8 @@ def receive_media(
             source.key_frames += 1
             source.last_key_frame = row.arrival
             source.key_frame_wanted = 0
+        if not _enqueue(routing.queue, number, source, place, index):
+            row.drop = FULL
 
 
 @subroutine
@@ -313,62 +342,76 @@ def forward(
 
 
 @subroutine
-def _run_end(rows: NDArray[Any], start: Integer, last: Integer) -> Integer:
-    """The row after the stored packets of one source that follow each other from ``start`` on."""
-    source = rows[start].source
+def _run_end(jobs: NDArray[Any], start: Integer, last: Integer) -> Integer:
+    """The job after those of one source that follow each other from ``start`` on."""
+    first = jobs[start % len(jobs)]
     end = np.int64(start) + 1
-    while end < last and end - start < RUN and (rows[end].entry < 0 or rows[end].source == source):
+    while end < last and end - start < RUN:
+        job = jobs[end % len(jobs)]
+        if job.source != first.source or job.generation != first.generation:
+            break
         end += 1
     return end
 
 
 @subroutine
-def fan_out(
-    rows: NDArray[Any],
-    first: Integer,
-    last: Integer,
+def _serve(
     routing: RoutingTables,
+    kind: Integer,
     receptions: NDArray[Any],
     extension_maps: NDArray[Any],
     out: PacketBatch,
-    cursor: NDArray[np.int64],
 ) -> bool:
-    """Out rows of every stored packet for every subscription of its track, audio first.
+    """The jobs of one source that came together, to each subscription of its track; False where the out batch is full.
+
+    A subscription that gives its row back meanwhile is passed over (``command_kernels``).
+    """
+    queue, history = routing.queue, routing.history
+    jobs, state = queue.jobs[kind], queue.state[kind]
+    start = np.int64(state[DONE])
+    number = np.int64(jobs[start % len(jobs)].source)
+    source = routing.sources[number]
+    is_current = source.in_use != 0 and source.generation == jobs[start % len(jobs)].generation
+    if state[SERVED] == NOT_BEGUN:
+        state[RUN_END] = _run_end(jobs, start, state[ADDED])
+        state[NEXT_JOB] = start
+        state[SERVED] = -1
+        if is_current and source.track >= 0:
+            state[SERVED] = routing.tracks[source.track].first_subscription
+    end = np.int64(state[RUN_END])
+    while is_current and state[SERVED] >= 0:
+        while state[NEXT_JOB] < end:
+            used = out.state[ROWS_USED]
+            if used >= len(out.rows):
+                return False
+            job = jobs[state[NEXT_JOB] % len(jobs)]
+            entry = history.entries[job.place // BLOCK_ENTRIES, job.place % BLOCK_ENTRIES]
+            is_kept = entry.index == job.index and history.chunks[entry.chunk].use == entry.chunk_use
+            if is_kept and forward(
+                routing, np.int64(state[SERVED]), number, entry, receptions, extension_maps, out.rows[used]
+            ):
+                out.state[ROWS_USED] = used + 1
+            state[NEXT_JOB] += 1
+        state[SERVED] = routing.subscriptions[state[SERVED]].next
+        state[NEXT_JOB] = start
+    if is_current:
+        source.waiting -= end - start
+    state[DONE] = end
+    state[SERVED] = NOT_BEGUN
+    return True
+
+
+@subroutine
+def fan_out(routing: RoutingTables, receptions: NDArray[Any], extension_maps: NDArray[Any], out: PacketBatch) -> bool:
+    """Out rows of every packet that waits, for every subscription of its track, audio first.
 
     A subscription gets all packets of a source that came together before the next one has its turn, so that they leave
-    in one message. ``cursor``: (4,) int64: pass (0 audio, 1 video, 2 done), the first row of those that came together,
-    subscription (-1: the first), row. True where the out batch filled up before the end: called again, it goes on from
-    there.
+    in one message. True where the out batch filled up before the end: called again, it goes on from there, with audio
+    that has come since.
     """
-    while cursor[0] < 2:
-        while cursor[1] < last:
-            start = np.int64(cursor[1])
-            if rows[start].entry < 0 or (routing.sources[rows[start].source].is_audio != 0) != (cursor[0] == 0):
-                cursor[1] += 1
-                continue
-            number = np.int64(rows[start].source)
-            end = _run_end(rows, start, last)
-            if cursor[2] < 0:
-                cursor[2] = routing.tracks[routing.sources[number].track].first_subscription
-                cursor[3] = start
-            while cursor[2] >= 0:
-                while cursor[3] < end:
-                    stored = np.int64(rows[cursor[3]].entry)
-                    if stored >= 0:
-                        used = out.state[ROWS_USED]
-                        if used >= len(out.rows):
-                            return True
-                        entry = routing.history.entries[stored // BLOCK_ENTRIES, stored % BLOCK_ENTRIES]
-                        if forward(
-                            routing, np.int64(cursor[2]), number, entry, receptions, extension_maps, out.rows[used]
-                        ):
-                            out.state[ROWS_USED] = used + 1
-                    cursor[3] += 1
-                cursor[2] = routing.subscriptions[cursor[2]].next
-                cursor[3] = start
-            cursor[1] = end
-            cursor[2] = -1
-        cursor[0] += 1
-        cursor[1] = first
-        cursor[2] = -1
+    for kind in range(2):
+        state = routing.queue.state[kind]
+        while state[DONE] < state[ADDED]:
+            if not _serve(routing, kind, receptions, extension_maps, out):
+                return True
     return False

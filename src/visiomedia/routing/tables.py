@@ -72,6 +72,7 @@ SOURCE = record(
         ("newest_chunk", "<i4"),  # -1 where none
         ("oldest_chunk", "<i4"),
         ("chunks", "<i4"),
+        ("waiting", "<i4"),  # of its packets, to be fanned out
     ]
 )
 
@@ -190,6 +191,27 @@ class History(NamedTuple):
     entries: NDArray[Any]
 
 
+JOB = record([("source", "<i4"), ("generation", "<i4"), ("place", "<i8"), ("index", "<i8")])
+"""A stored packet that its track's subscriptions have not got yet: the entry's number, and the index it must have."""
+
+ADDED, DONE, RUN_END, SERVED, NEXT_JOB = 0, 1, 2, 3, 4
+"""Places in a row of ``FanOutQueue.state``."""
+
+NOT_BEGUN = -2
+
+
+class FanOutQueue(NamedTuple):
+    """What is still to be fanned out, in order of arrival; a turn that has used up its time leaves the rest here.
+
+    ``jobs``: (2, capacity) JOB, rings of audio and of all else; ``state``: (2, 5) int64, of each ring: jobs added and
+    done since the start, the end of those served together now, the subscription that gets them (``NOT_BEGUN`` before
+    the first), and the job that is next for it.
+    """
+
+    jobs: NDArray[Any]
+    state: NDArray[np.int64]
+
+
 class RoutingTables(NamedTuple):
     """``sources``, ``tracks``, ``subscriptions``: (capacity,) of their record; ``outgoing``: (transport, SSRC, 0) to
     subscription; ``active_sources``, ``active_subscriptions``: lists whose element 0 is their length."""
@@ -201,6 +223,7 @@ class RoutingTables(NamedTuple):
     active_sources: NDArray[np.int64]
     active_subscriptions: NDArray[np.int64]
     history: History
+    queue: FanOutQueue
 
 
 def _full_stack(first: int, count: int) -> NDArray[np.int64]:
@@ -222,8 +245,12 @@ def make_history(large_chunks: int, small_chunks: int, blocks: int) -> History:
     )
 
 
-def make_routing_tables(sources: int, tracks: int, subscriptions: int, history: History) -> RoutingTables:
-    """Empty tables, allocated once."""
+def make_routing_tables(
+    sources: int, tracks: int, subscriptions: int, history: History, *, waiting: int
+) -> RoutingTables:
+    """Empty tables, allocated once. ``waiting``: packets of each kind that may wait to be fanned out."""
+    queue = FanOutQueue(np.zeros((2, waiting), JOB), np.zeros((2, 5), np.int64))
+    queue.state[:, SERVED] = NOT_BEGUN
     return RoutingTables(
         np.zeros(sources, SOURCE),
         np.zeros(tracks, TRACK),
@@ -232,4 +259,5 @@ def make_routing_tables(sources: int, tracks: int, subscriptions: int, history: 
         np.zeros(sources + 1, np.int64),
         np.zeros(subscriptions + 1, np.int64),
         history,
+        queue,
     )

@@ -20,7 +20,15 @@ from visiomedia.lookup import find, insert
 from visiomedia.net.kernels import flow_key
 from visiomedia.net.tables import NetTables, PathKind, make_net_tables
 from visiomedia.transport import reference
-from visiomedia.transport.tables import HELD_NS, HELD_PER_TRANSPORT, TransportTables, make_transport_tables
+from visiomedia.transport.tables import (
+    HANDED_READ,
+    HANDED_SETTLED,
+    HANDED_WRITTEN,
+    HELD_NS,
+    HELD_PER_TRANSPORT,
+    TransportTables,
+    make_transport_tables,
+)
 
 STUN = int(RowKind.STUN)
 DTLS = int(RowKind.DTLS)
@@ -128,14 +136,14 @@ def hand_up(tables: TransportTables, row: Any, body: NDArray[np.uint8], offset: 
     """
     state = tables.handed_state
     capacity = len(tables.handed)
-    waiting = state[0] - state[1]
+    waiting = state[HANDED_WRITTEN] - state[HANDED_SETTLED]
     flow = np.int64(0)
     for i in range(16):
         flow = flow * 31 + row.address[i]
     flow = (flow * 31 + row.port) & (len(tables.handed_flows) - 1)
     if waiting >= capacity or (2 * waiting >= capacity and 8 * tables.handed_flows[flow] >= capacity):
         return False
-    handed = tables.handed[state[0] % capacity]
+    handed = tables.handed[state[HANDED_WRITTEN] % capacity]
     handed.kind = row.kind
     handed.socket = row.socket
     handed.port = row.port
@@ -149,8 +157,17 @@ def hand_up(tables: TransportTables, row: Any, body: NDArray[np.uint8], offset: 
     for i in range(length):
         handed.body[i] = body[offset + i]
     tables.handed_flows[flow] += 1
-    state[0] += 1
+    state[HANDED_WRITTEN] += 1
     return True
+
+
+@subroutine
+def settle_handed(tables: TransportTables) -> None:
+    """Take the places back whose rows the session plane has read."""
+    state = tables.handed_state
+    while state[HANDED_SETTLED] < state[HANDED_READ]:
+        tables.handed_flows[tables.handed[state[HANDED_SETTLED] % len(tables.handed)].flow] -= 1
+        state[HANDED_SETTLED] += 1
 
 
 @subroutine

@@ -65,10 +65,14 @@ HANDED = record(
 
 HANDED_FLOWS = 256
 
+HANDED_WRITTEN, HANDED_READ, HANDED_SETTLED = 0, 1, 2
+"""Places in ``TransportTables.handed_state``."""
+
 
 class TransportTables(NamedTuple):
     """``transports``: (capacity,) TRANSPORT; ``ssrcs``: (transport, SSRC, 0) to source row; ``held``: (slots,) HELD;
-    ``held_state``: (1,) how many are in use; ``handed``: (slots,) HANDED ring; ``handed_state``: (2,) written, read;
+    ``held_state``: (1,) how many are in use; ``handed``: (slots,) HANDED ring; ``handed_state``: (3,) rows
+    written by the turn, read by the session plane, and of those read the ones whose place is free again;
     ``handed_flows``: (256,) rows in the ring by flow; ``drops``: (DROP_REASONS,) datagrams received since
     the start, by what became of them, a held one once it is let go; ``unsent``: (DROP_REASONS,) the same of out rows.
     """
@@ -92,7 +96,7 @@ def make_transport_tables(transports: int, sources: int, held: int = 1024, hande
         np.zeros(held, HELD),
         np.zeros(1, np.int64),
         np.zeros(handed, HANDED),
-        np.zeros(2, np.int64),
+        np.zeros(3, np.int64),
         np.zeros(HANDED_FLOWS, np.int64),
         np.zeros(DROP_REASONS, np.int64),
         np.zeros(DROP_REASONS, np.int64),
