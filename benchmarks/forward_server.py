@@ -53,6 +53,7 @@ class ForwardServer:
                 paths = self._plane.tables.net.paths
                 return {
                     "cpu_s": cpu_seconds(),
+                    "sockets": self._plane.socket_counters(),
                     "rss_mb": resident_mb(),
                     "connected": sum(peer.connected.done() for peer in self._peers),
                     "sent": int(paths["sent_packets"].sum()),

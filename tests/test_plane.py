@@ -1,6 +1,7 @@
 """The plane on loopback: real sockets, ICE, DTLS and SRTP around the line; in each way that it takes its turns."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
@@ -13,7 +14,15 @@ from visiomedia.peer.peer import Peer
 from visiomedia.plane import Plane
 from visiomedia.rtp.extensions import serialize_extensions
 from visiomedia.rtp.packet import RtpPacket
-from visiomedia.rtp.rtcp import Goodbye, RtcpPacket, SenderReport, SourceDescription, parse_compound
+from visiomedia.rtp.rtcp import (
+    Goodbye,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    TransportFeedback,
+    parse_compound,
+)
+from visiomedia.rtp.rtcp.transport_feedback import TICK_NS
 from visiomedia.transport import DtlsIdentity
 from visiomedia.turns import Way
 
@@ -253,6 +262,38 @@ async def test_reports_and_a_goodbye_pass_through_the_whole_house(way: Way) -> N
         call.publisher.send_rtp(script(1)[0])
         await call.receiver.until_packets(4)
         assert [kind for kind, *_ in call.receiver.clear(call.ssrcs)] == ["a", "v", "v", "a"]
+        call.hang_up()
+
+
+@pytest.mark.parametrize("way", [Way.THREAD, Way.LOOP])
+async def test_a_loop_that_stands_still_changes_no_arrival_time_told_to_a_publisher(way: Way) -> None:
+    async with make_plane(way) as plane:
+        call = Call(plane)
+        compounds: list[bytes] = []
+        call.publisher = ScriptedClient(
+            [audio_section("sendonly"), video_section("sendonly")], on_rtcp=compounds.append
+        )
+        await call.connect()
+        sent: list[float] = []
+        for number in range(60):
+            call.publisher.send_rtp(script(number)[1])
+            sent.append(time.monotonic())
+            if number % 2:
+                while time.monotonic() < sent[-1] + 0.01:  # the application computes
+                    pass
+            await asyncio.sleep(0.001)
+        await call.receiver.until_packets(60)
+        told: dict[int, float] = {}
+        async with asyncio.timeout(5):
+            while len(told) < 60:
+                await asyncio.sleep(0.01)
+                for feedback in (each for compound in compounds for each in parse_compound(compound)):
+                    if isinstance(feedback, TransportFeedback):
+                        told |= {number: ticks * TICK_NS / 1e9 for number, ticks in feedback.received}
+        errors = sorted(abs(told[number] - told[0] - (sent[number] - sent[0])) for number in range(60))
+        print(f"median {errors[30] * 1000:.2f} ms, worst {errors[-1] * 1000:.2f} ms")
+        assert errors[30] < 0.001
+        assert errors[50] < 0.003
         call.hang_up()
 
 

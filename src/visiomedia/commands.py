@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from visiomedia.jit import record
+from visiomedia.jit import layout, record
 
 COMMAND_VALUES = 12
+NO_VALUES = (0,) * COMMAND_VALUES
 COMMAND_DATA = 1536
 """Bytes that travel with one command: a datagram to send, or a name."""
 
@@ -51,6 +52,10 @@ COMMAND = record(
 )
 
 
+_HEAD = layout(COMMAND, "operation", "length", "row", "generation", "values")
+_BODY = int(COMMAND.fields["body"][1])  # type: ignore[index]  # a record has fields
+
+
 class CommandRing(NamedTuple):
     """``records``: (capacity,) COMMAND; ``state``: (2,) int64: commands written, commands applied, since the start."""
 
@@ -70,10 +75,11 @@ def make_command_ring(capacity: int) -> CommandRing:
 class CommandQueue:
     """The session plane's end of the ring: numbers commands, keeps those that do not fit yet."""
 
-    __slots__ = ("_backlog", "_next", "ring")
+    __slots__ = ("_backlog", "_bytes", "_next", "ring")
 
     def __init__(self, ring: CommandRing) -> None:
         self.ring = ring
+        self._bytes = ring.records.view(np.uint8).data  # by bytes: a record's attributes cost microseconds each
         self._backlog: deque[tuple[Operation, int, int, tuple[int, ...], bytes]] = deque()
         self._next = 0
 
@@ -109,11 +115,7 @@ class CommandQueue:
         records, state = self.ring
         while self._backlog and state[WRITTEN] - state[APPLIED] < len(records):
             operation, row, generation, values, data = self._backlog.popleft()
-            command = records[state[WRITTEN] % len(records)]
-            command.operation, command.length = operation, len(data)
-            command.row, command.generation = row, generation
-            command["values"][:] = 0
-            command["values"][: len(values)] = values
-            if data:
-                command.body[: len(data)] = np.frombuffer(data, np.uint8)
+            at = int(state[WRITTEN]) % len(records) * COMMAND.itemsize
+            _HEAD.pack_into(self._bytes, at, operation, len(data), row, generation, *values, *NO_VALUES[len(values) :])
+            self._bytes[at + _BODY : at + _BODY + len(data)] = data
             state[WRITTEN] += 1

@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import inspect
 import os
+import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,7 @@ Integer = int | np.integer[Any]
 """An integer argument of a kernel: widened by ``np.int64``, a constant, or Python's own."""
 
 RECORD_SEPARATOR = b"\x1e"
+_FORMATS = {"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "i1": "b", "i2": "h", "i4": "i", "i8": "q"}
 _C_TYPES: dict[str, Any] = {
     "i4": ctypes.c_int32,
     "i8": ctypes.c_int64,
@@ -55,6 +57,19 @@ _C_TYPES: dict[str, Any] = {
 def record(fields: list[Any]) -> np.dtype[Any]:
     """An aligned record dtype whose elements read and write by attribute, in kernels and in Python alike."""
     return np.dtype((np.record, np.dtype(fields, align=True)))
+
+
+def layout(dtype: np.dtype[Any], *names: str) -> struct.Struct:
+    """How the first fields of a record lie in memory, to read and write one from Python at once."""
+    fields, form, at = cast(Any, dtype.fields), "=", 0
+    for name in names:
+        field, offset = fields[name][:2]
+        base, shape = field.subdtype or (field, ())
+        count = int(np.prod(shape, dtype=int))
+        unit = "s" if base == np.uint8 and shape else _FORMATS[base.str[1:]]
+        form += "x" * (offset - at) + f"{count}{unit}"
+        at = offset + field.itemsize
+    return struct.Struct(form)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,23 +11,27 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
+
+import numpy as np
 
 from visiomedia.batch import Drop, RowKind
 from visiomedia.clock import Clock
 from visiomedia.commands import Operation
 from visiomedia.engine import Address
 from visiomedia.ice.directory import UfragDirectory
+from visiomedia.jit import layout
 from visiomedia.line import Capacities, make_tables
 from visiomedia.net.addresses import address_from_bytes, path_command
 from visiomedia.net.portable import PortableUdp
 from visiomedia.net.sockets import DatagramSockets
+from visiomedia.net.structures import TURNS
 from visiomedia.net.udp import BatchUdp
 from visiomedia.routing.router import Router
 from visiomedia.rows import Handle, RowAllocator
 from visiomedia.srtp.crypto import SessionKeys
 from visiomedia.srtp.handshake_limiter import HandshakeLimiter
-from visiomedia.transport.tables import HANDED_READ, HANDED_WRITTEN
+from visiomedia.transport.tables import HANDED, HANDED_READ, HANDED_WRITTEN
 from visiomedia.transport.webrtc import DtlsIdentity
 from visiomedia.turns import Turns, Way, choose_way, make_ends, make_turns
 
@@ -36,6 +40,12 @@ logger = logging.getLogger(__name__)
 DEFAULT_PORT = 7882
 DRAIN_NS = 1_000_000
 """Rows handed up are worked on for a millisecond at a time, then the loop has its turn."""
+
+
+# By bytes: a record's attributes cost microseconds each.
+_HANDED_HEAD = layout(HANDED, "kind", "socket", "port", "address", "path", "transport", "generation", "flow", "length")
+_HANDED_BODY = int(HANDED.fields["body"][1])  # type: ignore[index]  # a record has fields
+_HANDED_UP = [f"handed_up_{kind.name.lower()}" for kind in RowKind]
 
 
 class TransportOwner(Protocol):
@@ -90,6 +100,7 @@ class Plane:
         self._turns: Turns | None = None
         self._transports = RowAllocator("transports", self.capacities.transports)
         self._paths = RowAllocator("paths", self.capacities.paths)
+        self._handed = self.tables.transport.handed.view(np.uint8).data
         self._owners: dict[Handle, TransportOwner] = {}
         self._path_of: dict[Address, tuple[Handle, Handle]] = {}
         self._keys: list[tuple[int, SessionKeys]] = []
@@ -167,12 +178,13 @@ class Plane:
 
     def _drain(self) -> None:
         self._drain_is_due = False
-        ring, state = self.tables.transport.handed, self._ends.handed_state
+        ring, state = self._handed, self._ends.handed_state
+        rows = len(ring) // HANDED.itemsize
         start = self.clock.monotonic_ns()
         while self._handed_waits():
-            record = ring[state[HANDED_READ] % len(ring)]
+            at = int(state[HANDED_READ]) % rows * HANDED.itemsize
             try:
-                self._dispatch(record)
+                self._dispatch(ring[at : at + HANDED.itemsize])
             finally:
                 # Whatever became of it, it is not handed up again.
                 state[HANDED_READ] += 1
@@ -183,26 +195,24 @@ class Plane:
                 break
         self.wake()
 
-    def _dispatch(self, record: Any) -> None:
-        data = record.body[: record.length].tobytes()
-        kind = RowKind(record.kind).name.lower()
-        self._session_counters[f"handed_up_{kind}"] += 1
+    def _dispatch(self, record: memoryview) -> None:
+        kind, socket, port, host, _, transport, generation, _, length = _HANDED_HEAD.unpack_from(record)
+        data = bytes(record[_HANDED_BODY : _HANDED_BODY + length])
+        self._session_counters[_HANDED_UP[kind]] += 1
         owner = None
-        if record.kind == RowKind.STUN:
+        if kind == RowKind.STUN:
             # By ufrag first: a peer may come back as another session from an address that had one.
             owner = self.directory.find(data)
-        if owner is None and record.transport >= 0:
-            owner = self._owners.get(Handle(int(record.transport), int(record.generation)))
+        if owner is None and transport >= 0:
+            owner = self._owners.get(Handle(transport, generation))
         if owner is None:
-            self._session_counters[f"unclaimed_{kind}"] += 1
-            return
-        if record.kind == RowKind.RTP:
+            self._session_counters[f"unclaimed_{RowKind(kind).name.lower()}"] += 1
+        elif kind == RowKind.RTP:
             owner.receive_unknown_media(data)
-        elif record.kind == RowKind.RTCP:
+        elif kind == RowKind.RTCP:
             owner.receive_rtcp(data)
         else:
-            host = address_from_bytes(record.address.tobytes())
-            address = Address(int(record.socket), host, int(record.port))
+            address = Address(socket, address_from_bytes(host), port)
             owner.receive_datagram(data, address, self.clock.monotonic())
 
     # --- what transports ask for --------------------------------------------------------------------------------------
@@ -285,15 +295,17 @@ class Plane:
     def socket_counters(self) -> dict[str, int]:
         """Datagrams of all sockets since the start.
 
-        ``received``; ``sent``, and of those ``segmented``, in a message with others; errors of both ways;
-        ``overflowed``: what the system lost in a full receive buffer; ``segments_refused``: messages that a route did
-        not take, and that left as datagrams.
+        ``turns`` taken; ``received``; ``sent`` in so many ``messages``, and of those ``segmented``, in one with others;
+        errors of both ways; ``overflowed``: what the system lost in a full receive buffer; ``segments_refused``:
+        messages that a route did not take, and that left as datagrams.
         """
         if self._sockets is None:
             return {}
         sockets = self._sockets.tables.sockets
-        names = ("received", "receive_errors", "overflowed", "sent", "send_errors", "segmented", "segments_refused")
-        return {name: int(sockets[name].sum()) for name in names}
+        arrived = ("received", "receive_errors", "overflowed")
+        left = ("sent", "messages", "send_errors", "segmented", "segments_refused")
+        turns = int(self._sockets.tables.state[TURNS])
+        return {"turns": turns} | {name: int(sockets[name].sum()) for name in (*arrived, *left)}
 
     def counters(self) -> dict[str, int]:
         """What became of datagrams since the start; each one received is in one of the first group.

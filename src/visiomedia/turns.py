@@ -339,7 +339,9 @@ class ThreadTurns:
         self._handed_state[HANDED_WRITTEN] += (news & (STOP - 1)) >> COUNT_BITS
         self._has_ended = news & STOP != 0
         self._heard.set()
+        self._is_due = True  # what the session plane answers is told at once
         self._after()
+        self._tell()
 
     async def close(self) -> None:
         """See ``Turns``."""

@@ -17,7 +17,18 @@ from visiomedia.clock import NANOSECONDS, ntp_from_unix_ns
 from visiomedia.commands import CommandQueue, Operation
 from visiomedia.engine import Address
 from visiomedia.jit import compile_for
-from visiomedia.line import Capacities, Tables, advance, begin, ingest, make_batches, make_tables, reset
+from visiomedia.line import (
+    FAN_OUT_WAITS,
+    NOTHING_LEFT,
+    Capacities,
+    Tables,
+    advance,
+    begin,
+    ingest,
+    make_batches,
+    make_tables,
+    reset,
+)
 from visiomedia.net.addresses import address_to_bytes, path_command
 from visiomedia.net.tables import PathKind
 from visiomedia.routing.router import Router, Subscription, Track
@@ -235,7 +246,8 @@ class Endpoint:
 class VirtualLine:
     """Tables, batches, a router and endpoints. ``turn`` takes what has arrived; ``pass_time`` takes turns."""
 
-    def __init__(self, capacities: Capacities = SMALL, *, seed: int = 1) -> None:
+    def __init__(self, capacities: Capacities = SMALL, *, seed: int = 1, libsrtp: bool = False) -> None:
+        self.libsrtp = libsrtp
         self.random = random.Random(seed)
         self.now = START_NS
         self.tables = make_tables(capacities, b"server")
@@ -245,6 +257,8 @@ class VirtualLine:
         self.transports = RowAllocator("transports", capacities.transports)
         self.endpoints: list[Endpoint] = []
         self.arriving: list[tuple[Endpoint, bytes, int | None]] = []
+        self.wire: list[bytes] = []
+        """Every datagram that left, as it left."""
         self.sealed: Counter[tuple[int, str, int, int]] = Counter()
         """(endpoint's row, protocol, SSRC, index) of all that was sealed: each is a nonce under one key."""
 
@@ -255,7 +269,7 @@ class VirtualLine:
         profile = ProtectionProfile.AEAD_AES_128_GCM
         lengths = profile.lengths
         masters = [self.random.randbytes(length) for length in (lengths.key, lengths.salt) * 2]
-        keys = make_session_keys(profile, *masters)
+        keys = make_session_keys(profile, *masters, is_portable=self.libsrtp)
         handle = self.transports.allocate()
         address = Address(0, f"192.0.2.{handle.row + 1}", 40_000)
         session = SrtpSession(profile, *masters[2:], *masters[:2])
@@ -290,8 +304,11 @@ class VirtualLine:
 
     # --- turns --------------------------------------------------------------------------------------------------
 
-    def turn(self) -> None:
-        """One turn at this instant: commands, what has arrived, what follows from it."""
+    def turn(self, *, fills: int | None = None) -> None:
+        """One turn at this instant: commands, what has arrived, what follows from it.
+
+        ``fills``: it ends with so many out batches, as one does that has used up its time.
+        """
         now = np.int64(self.now)
         _compiled(begin)(self.tables, self.batch, self.out, now)
         room = len(self.batch.rows) - int(self.batch.state[ROWS_USED])
@@ -301,16 +318,18 @@ class VirtualLine:
             arrival = self.now if at is None else at
             append_datagram(self.batch, data, arrival=arrival, address=host, port=endpoint.address.port)
         _compiled(ingest)(self.tables, self.batch, now)
-        more = True
-        while more:
-            more = _compiled(advance)(self.tables, self.batch, self.out, now)
+        while True:
+            left = _compiled(advance)(self.tables, self.batch, self.out, now)
             self._deliver()
             _compiled(reset)(self.out)
+            fills = None if fills is None else fills - 1
+            if left == NOTHING_LEFT or (left == FAN_OUT_WAITS and fills is not None and fills <= 0):
+                break
         self.commands.flush()
         self.router.acknowledged(self.commands.applied)
         self.transports.acknowledged(self.commands.applied)
         self._take_handed_up()
-        if self.arriving or self.commands.waiting:
+        if fills is None and (self.arriving or self.commands.waiting):
             self.turn()
 
     def pass_time(self, seconds: float, each: Callable[[], object] | None = None) -> None:
@@ -328,6 +347,7 @@ class VirtualLine:
                 continue
             endpoint = next(each for each in self.endpoints if each.handle.row == row.path)
             data = datagram(self.out, number)
+            self.wire.append(data)
             if row.kind == OutKind.RTP:
                 self.sealed[endpoint.handle.row, "rtp", int(row.ssrc), int(row.index)] += 1
                 endpoint.rtp.append(Received(self.now, RtpPacket.parse(endpoint.session.unprotect(data))))

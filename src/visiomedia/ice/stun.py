@@ -234,7 +234,7 @@ class Message:
 def _integrity(message_type: bytes, after_length: bytes, password: bytes) -> bytes:
     # RFC 8489 section 14.5: the length is taken as if MESSAGE-INTEGRITY (24 bytes) were the last attribute.
     length = _UINT16.pack(len(after_length) - 16 + 4 + _INTEGRITY_LENGTH)
-    return hmac.new(password, message_type + length + after_length, "sha1").digest()
+    return hmac.digest(password, message_type + length + after_length, "sha1")
 
 
 def _fingerprint(covered: bytes) -> int:

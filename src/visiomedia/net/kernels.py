@@ -408,6 +408,7 @@ def _count_sent(
         path.sent_bytes += rows[tables.rows[i]].length
     path.sent_packets += count
     socket.sent += count
+    socket.messages += 1
     if count > 1:
         socket.segmented += count
     return count

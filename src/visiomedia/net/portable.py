@@ -96,6 +96,7 @@ class PortableUdp(BoundSockets):
             paths["sent_packets"][path] += 1
             paths["sent_bytes"][path] += length
             self.tables.sockets["sent"][number] += 1
+            self.tables.sockets["messages"][number] += 1
 
     def _destination(self, path: Any) -> Destination | None:
         if path.kind != PathKind.UDP or path.socket >= len(self.sockets):

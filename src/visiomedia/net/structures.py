@@ -46,6 +46,7 @@ SOCKET = record(
         ("receive_errors", "<i8"),  # what the network reported of earlier datagrams
         ("overflowed", "<i8"),  # lost in a full receive buffer, as the system told with the last datagram (SO_RXQ_OVFL)
         ("sent", "<i8"),
+        ("messages", "<i8"),  # those were sent in
         ("send_errors", "<i8"),
         ("segmented", "<i8"),  # of those sent: in a message with others
         ("segments_refused", "<i8"),  # messages that a path refused and that were sent one by one
