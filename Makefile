@@ -46,6 +46,10 @@ differential: test-packages $(VENV)/.dev $(VENV)/.warm ## The same session again
 bench: $(VENV)/.dev $(VENV)/.warm ## The quick forwarding benchmark; JSON=FILE keeps its figures for benchmarks.compare.
 	$(BIN)/python -m benchmarks.bench_forward --quick $(if $(JSON),--json $(JSON))
 
+.PHONY: rivals
+rivals: $(VENV)/.dev ## The servers that the benchmarks compare with: LiveKit's, built by Go, Janus and aiortc.
+	$(BIN)/python -m benchmarks.rivals
+
 .PHONY: screenshots
 screenshots: test-packages $(VENV)/.dev $(VENV)/.warm $(SDK)/.installed $(PAGE)/dist/index.html ## Pictures of the page, for docs/images.
 	$(BIN)/python -m tests.browser.screenshots

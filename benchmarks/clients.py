@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from visiomedia.engine import Address
 from visiomedia.errors import AuthenticationError, InvalidStateError, ParseError
 from visiomedia.ice.credentials import Credentials
-from visiomedia.ice.stun import Message, MessageClass
+from visiomedia.ice.stun import Message, MessageClass, TransportAddress
 from visiomedia.srtp.certificate import Certificate, Fingerprint
 from visiomedia.srtp.dtls import (
     ApplicationDataReceived,
@@ -50,22 +50,33 @@ class OfferedSection:
     codecs: tuple[tuple[int, str, str], ...]
     """(payload type, rtpmap, fmtp)."""
     rids: tuple[str, ...] = ()
+    ssrc: int | None = None
+    """What it will send as, told where a server asks for it."""
+    msid: str = ""
 
 
-def audio_section(direction: str) -> OfferedSection:
+def audio_section(direction: str, *, ssrc: int | None = None, msid: str = "") -> OfferedSection:
     """Opus as 111."""
     return OfferedSection(
-        kind="audio", direction=direction, codecs=((111, "opus/48000/2", "minptime=10;useinbandfec=1"),)
+        kind="audio",
+        direction=direction,
+        codecs=((111, "opus/48000/2", "minptime=10;useinbandfec=1"),),
+        ssrc=ssrc,
+        msid=msid,
     )
 
 
-def video_section(direction: str, rids: tuple[str, ...] = (), codec: str = "VP8") -> OfferedSection:
+def video_section(
+    direction: str, rids: tuple[str, ...] = (), codec: str = "VP8", *, ssrc: int | None = None, msid: str = ""
+) -> OfferedSection:
     """One video codec as 96, repaired by 97."""
     return OfferedSection(
         kind="video",
         direction=direction,
         codecs=((96, f"{codec}/90000", ""), (97, "rtx/90000", "apt=96")),
         rids=rids,
+        ssrc=ssrc,
+        msid=msid,
     )
 
 
@@ -94,6 +105,8 @@ class Answer:
     fingerprint: Fingerprint
     host: str
     port: int
+    is_lite: bool = False
+    """Whether the server leaves nominating to us, whoever offered (RFC 8445 section 6.1.1)."""
     ssrcs: dict[str, list[int]] = field(default_factory=dict)
     """What the server will send, by mid: media first, then its repair stream."""
 
@@ -114,6 +127,7 @@ class Answer:
             Fingerprint.parse(first(r"^a=fingerprint:(.*)")),
             candidate[4],
             int(candidate[5]),
+            re.search("(?m)^a=ice-lite", sdp) is not None,
         )
         for section in re.split(r"(?m)^(?=m=)", sdp)[1:]:
             mid = re.search(r"(?m)^a=mid:(\S+)", section)
@@ -149,23 +163,28 @@ class ScriptedClient(asyncio.DatagramProtocol):
         self._dtls: DtlsEndpoint | None = None
         self._session: SrtpSession | None = None
         self._transport: asyncio.DatagramTransport | None = None
+        self._detached: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._nominated = False
+        self._unanswered: list[bytes] = []
+        self._has_offered = False
+        self._is_controlling = True
         self._on_rtp, self._on_rtcp, self._opens_one_in = on_rtp, on_rtcp, opens_one_in
         self._on_application_data = on_application_data
         self._stands_still = False
 
     async def open(self, host: str = "127.0.0.1") -> None:
-        """Bind the socket."""
+        """Bind the socket; ``0.0.0.0`` where the server is elsewhere than on loopback."""
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
         self._transport = transport
         underlying = transport.get_extra_info("socket")
         underlying.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
 
-    def offer(self) -> str:
-        """The SDP offer of the script's sections."""
+    def offer(self, *, setup: str = "actpass") -> str:
+        """The SDP offer of the script's sections. ``setup``: "active" where a server would rather be DTLS's client."""
         assert ScriptedClient.certificate is not None, "made with the first client"
+        self._has_offered = True
         mids = " ".join(str(mid) for mid in range(len(self.sections)))
         lines = [
             "v=0",
@@ -183,7 +202,7 @@ class ScriptedClient(asyncio.DatagramProtocol):
                 f"a=ice-ufrag:{self.local.ufrag}",
                 f"a=ice-pwd:{self.local.password}",
                 f"a=fingerprint:{ScriptedClient.certificate.fingerprint.serialize()}",
-                "a=setup:actpass",
+                f"a=setup:{setup}",
             ]
             if section.kind == "application":
                 lines += ["m=application 9 UDP/DTLS/SCTP webrtc-datachannel", *transport]
@@ -203,6 +222,10 @@ class ScriptedClient(asyncio.DatagramProtocol):
                     lines.append(f"a=fmtp:{number} {fmtp}")
                 if section.kind == "video" and not rtpmap.startswith("rtx"):
                     lines += [f"a=rtcp-fb:{number} {kind}" for kind in ("nack", "nack pli", "transport-cc")]
+            if section.msid:
+                lines.append(f"a=msid:stream {section.msid}")
+            if section.ssrc is not None:
+                lines.append(f"a=ssrc:{section.ssrc} cname:benchmark")
             if section.rids:
                 lines += [f"a=rid:{rid} send" for rid in section.rids]
                 lines.append(f"a=simulcast:send {';'.join(section.rids)}")
@@ -213,6 +236,7 @@ class ScriptedClient(asyncio.DatagramProtocol):
         self.answer = Answer.parse(answer)
         if port is not None:
             self.answer.port = port
+        self._is_controlling = self._has_offered or self.answer.is_lite
         self._dtls = self._context.make_endpoint([self.answer.fingerprint])
         self._check()
 
@@ -247,9 +271,54 @@ class ScriptedClient(asyncio.DatagramProtocol):
 
     def send_raw(self, data: bytes) -> None:
         """Send bytes as they are."""
-        assert self._transport is not None and self.answer is not None, "connect first"
+        assert self.answer is not None, "connect first"
         self.counters.sent += 1
-        self._transport.sendto(data, (self.answer.host, self.answer.port))
+        destination = self.answer.host, self.answer.port
+        if self._transport is not None:
+            self._transport.sendto(data, destination)
+        elif self._detached is not None:
+            with contextlib.suppress(OSError):  # lost, as on any network
+                self._detached.sendto(data, destination)
+
+    def detach(self) -> socket.socket:
+        """Let somebody else read the socket from now on; this client still sends, and keeps its consent fresh."""
+        assert self._transport is not None and self._detached is None, "open, and not detached yet"
+        self._detached = self._transport.get_extra_info("socket").dup()
+        self._detached.setblocking(False)
+        self._transport.close()
+        self._transport = None
+        return self._detached
+
+    def seal(self, packet: bytes) -> bytes:
+        """Seal one packet of media, to be sent by somebody else."""
+        assert self._session is not None, "connect first"
+        return self._session.protect(packet)
+
+    @property
+    def local_address(self) -> tuple[str, int]:
+        """Of the socket."""
+        assert self._transport is not None, "open first"
+        host, port = self._transport.get_extra_info("sockname")[:2]
+        return host, port
+
+    @property
+    def destination(self) -> tuple[str, int]:
+        """Where the server receives."""
+        assert self.answer is not None, "connect first"
+        return self.answer.host, self.answer.port
+
+    @property
+    def descriptor(self) -> int:
+        """Of the socket, for somebody else to send from."""
+        if self._detached is not None:
+            return self._detached.fileno()
+        assert self._transport is not None, "open first"
+        return int(self._transport.get_extra_info("socket").fileno())
+
+    def open_packet(self, sealed: bytes) -> bytes:
+        """Open one packet of media. Raises: AuthenticationError, ParseError."""
+        assert self._session is not None, "connect first"
+        return self._session.unprotect(sealed)
 
     def close(self) -> None:
         """Say goodbye and close the socket."""
@@ -261,6 +330,8 @@ class ScriptedClient(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
             self._transport = None
+        if self._detached is not None:
+            self._detached.close()
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -272,8 +343,9 @@ class ScriptedClient(asyncio.DatagramProtocol):
         if 128 <= first <= 191:
             self._receive_media(data)
         elif first < 4:
-            self._receive_stun(data)
+            self._receive_stun(data, address)
         elif self._dtls is not None:
+            self._unanswered.clear()
             self._dtls.receive_datagram(data, Address(0, *address[:2]), asyncio.get_running_loop().time())
             self._drain()
 
@@ -309,8 +381,9 @@ class ScriptedClient(asyncio.DatagramProtocol):
             transaction_id=os.urandom(12),
             username=f"{self.answer.ufrag}:{self.local.ufrag}",
             priority=0x7E0000FF,
-            use_candidate=True,
-            ice_controlling=1,
+            use_candidate=self._is_controlling,
+            ice_controlling=1 if self._is_controlling else None,
+            ice_controlled=None if self._is_controlling else 1,
         )
         self.send_raw(request.serialize(self.answer.password.encode()))
         delay = CONSENT_INTERVAL if self._nominated else CHECK_INTERVAL
@@ -322,21 +395,40 @@ class ScriptedClient(asyncio.DatagramProtocol):
             self._dtls.handle_timeout(loop.time())
             self._drain()
         if self._nominated and not self.connected.done():
+            # As browsers do: a server that has not read our answer yet drops the first flight, and OpenSSL would wait
+            # for a second (RFC 6347 section 4.2.4.1).
+            for data in self._unanswered:
+                self.send_raw(data)
             self._timer = loop.call_later(CHECK_INTERVAL, self._tick)
         else:
             self._check()
 
-    def _receive_stun(self, data: bytes) -> None:
+    def _receive_stun(self, data: bytes, address: tuple[str, int]) -> None:
         try:
             message = Message.parse(data)
         except ParseError:
             return
-        if message.message_class != MessageClass.SUCCESS_RESPONSE or self._nominated:
+        if message.message_class == MessageClass.REQUEST and message.is_authentic(self.local.password.encode()):
+            # A server that is no lite agent checks us as well.
+            response = Message(message_class=MessageClass.SUCCESS_RESPONSE, transaction_id=message.transaction_id)
+            response.xor_mapped_address = TransportAddress(*address[:2])
+            assert self._transport is not None, "somebody just spoke to it"
+            self._transport.sendto(response.serialize(self.local.password.encode()), address)
+            if message.use_candidate and not self._is_controlling:
+                self._nominate()
+        elif message.message_class == MessageClass.SUCCESS_RESPONSE and self._is_controlling:
+            self._nominate()
+
+    def _nominate(self) -> None:
+        """The pair is chosen: DTLS begins."""
+        if self._nominated:
             return
         self._nominated = True
         assert self._dtls is not None and self.answer is not None, "checks follow the answer"
         self._dtls.start(Address(0, self.answer.host, self.answer.port), asyncio.get_running_loop().time())
-        self._drain()
+        self._unanswered = [data for data, _ in self._dtls.datagrams_to_send()]
+        for data in self._unanswered:
+            self.send_raw(data)
 
     def _drain(self) -> None:
         assert self._dtls is not None, "somebody just spoke to it"

@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.clients import ScriptedClient, audio_section, video_section
-from benchmarks.forward_load import ServerProcess, body
 
 from tests.fuzz.hostile_input import AUDIO, CONTESTED, HostilePeer, attacker_sections, from_outside
 from tests.fuzz.sealing import Sealer
+from tests.fuzz.server_process import ServerProcess, body
 from visiomedia.rtp.extensions import parse_extensions
 from visiomedia.rtp.packet import RtpPacket
 

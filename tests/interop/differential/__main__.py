@@ -6,11 +6,12 @@ import json
 import sys
 from typing import Any
 
+from benchmarks.rivals import LIVEKIT_VERSION, NotInstalledError, build_livekit
 from rich.console import Console
 
 from tests.interop.differential.comparison import RECORDING, differences, unneeded
 from tests.interop.differential.script import LONG_QUIET, play, refusals
-from tests.interop.differential.servers import VERSION, build_livekit, interface, livekit
+from tests.interop.differential.servers import interface, livekit
 from tests.interop.test_livekit_sdk import URL, node
 from tests.network.namespace import enter_private_network
 
@@ -26,9 +27,9 @@ async def said_by_ours() -> dict[str, Any]:
 
 async def said_by_livekit(binary: Any) -> dict[str, Any]:
     """What LiveKit's server says."""
-    with console.status(f"the session against LiveKit {VERSION}"):
+    with console.status(f"the session against LiveKit {LIVEKIT_VERSION}"):
         async with livekit(binary) as url:
-            return {"server": VERSION, "steps": await play(url, LONG_QUIET), "refusals": await refusals(url)}
+            return {"server": LIVEKIT_VERSION, "steps": await play(url, LONG_QUIET), "refusals": await refusals(url)}
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         binary = None if chosen.recorded else build_livekit()
-    except FileNotFoundError as missing:
+    except NotInstalledError as missing:
         console.print(f"[red]{missing}")
         return 2
     enter_private_network()

@@ -1,8 +1,6 @@
 """The two servers that a session is played against, each a process in the test's own network."""
 
 import asyncio
-import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,11 +8,6 @@ from pathlib import Path
 
 import aiohttp
 
-VERSION = "v1.13.3"
-BINARY = (
-    Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "visiomedia" / "rivals" / VERSION / "server"
-)
-INSTALL = f"go install github.com/livekit/livekit-server/cmd/server@{VERSION}"
 ADDRESS = "10.99.9.1"
 PATIENCE = 20.0
 
@@ -34,23 +27,6 @@ def interface() -> Iterator[None]:
         yield
     finally:
         subprocess.run(["ip", "link", "del", "v0"], check=True)
-
-
-def build_livekit() -> Path:
-    """LiveKit's server, built by Go where it is not there yet.
-
-    Raises:
-        FileNotFoundError: there is no Go; the message says what to install.
-    """
-    if not BINARY.exists():
-        if shutil.which("go") is None:
-            raise FileNotFoundError(
-                "Go is not installed (1.26 or later: https://go.dev/dl); it builds LiveKit's server"
-            )
-        BINARY.parent.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "GOTOOLCHAIN": "local", "GOBIN": str(BINARY.parent)}
-        subprocess.run(INSTALL.split(), env=environment, cwd=BINARY.parent, check=True)
-    return BINARY
 
 
 @asynccontextmanager
