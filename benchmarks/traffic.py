@@ -57,12 +57,13 @@ RECEIVER = record([("descriptor", "<i4"), ("packets", "<i8"), ("bytes", "<i8"), 
 
 SAMPLE = record([("receiver", "<i4"), ("length", "<i4"), ("body", "u1", (DATAGRAM,))])
 MARKER = record([("receiver", "<i4"), ("ssrc", "<u4"), ("timestamp", "<u4"), ("arrival", "<i8")])
-"""A packet whose marker is set; ``arrival``: the system's, in ns of its wall clock."""
+"""A frame's last packet, whose marker is set; ``arrival``: the system's, in ns of its wall clock."""
 
 
 class TrafficTables(NamedTuple):
-    """``packets``, ``arena``, ``names``: what is sent, its bytes, and the sockaddrs it goes to; ``state``: (5,) int64:
-    samples and markers written, whether to stop, one packet in so many is kept, and packets sent."""
+    """``packets``, ``arena``, ``names``: what is sent, its bytes, and the sockaddrs it goes to; ``state``: (7,) int64:
+    samples and markers written, whether to stop, one packet in so many is kept, packets sent and received, and whether
+    every packet ends a frame."""
 
     packets: NDArray[Any]
     arena: NDArray[np.uint8]
@@ -78,7 +79,7 @@ class TrafficTables(NamedTuple):
     state: NDArray[np.int64]
 
 
-WRITTEN_SAMPLES, WRITTEN_MARKERS, STOP, ONE_IN, SENT = 0, 1, 2, 3, 4
+WRITTEN_SAMPLES, WRITTEN_MARKERS, STOP, ONE_IN, SENT, RECEIVED, NOTES_ALL = 0, 1, 2, 3, 4, 5, 6
 
 
 @subroutine
@@ -117,14 +118,15 @@ def _count(tables: TrafficTables, number: Integer, slot: Integer) -> None:
         return
     receiver.packets += 1
     receiver.bytes += length
-    if receiver.packets % tables.state[ONE_IN] == 0:
+    tables.state[RECEIVED] += 1
+    if tables.state[RECEIVED] % tables.state[ONE_IN] == 0:
         sample = tables.samples[tables.state[WRITTEN_SAMPLES] % SAMPLES]
         sample.receiver = number
         sample.length = length
         for i in range(length):
             sample.body[i] = tables.received[at + i]
         tables.state[WRITTEN_SAMPLES] += 1
-    if second & 0x80 and tables.state[WRITTEN_MARKERS] < MARKERS:
+    if (second & 0x80 or tables.state[NOTES_ALL]) and tables.state[WRITTEN_MARKERS] < MARKERS:
         marker = tables.markers[tables.state[WRITTEN_MARKERS]]
         marker.receiver = number
         marker.arrival = _arrival(tables.control[slot])
@@ -230,9 +232,15 @@ def ready(opened: socket.socket) -> None:
 
 
 def make_tables(
-    packets: NDArray[Any], arena: NDArray[np.uint8], names: Sequence[bytes], receivers: Sequence[int], *, one_in: int
+    packets: NDArray[Any],
+    arena: NDArray[np.uint8],
+    names: Sequence[bytes],
+    receivers: Sequence[int],
+    *,
+    one_in: int,
+    notes_all: bool = False,
 ) -> TrafficTables:
-    """For one run: ``receivers`` are file descriptors."""
+    """For one run: ``receivers`` are file descriptors; ``notes_all``: as if every packet had its marker set."""
     tables = TrafficTables(
         packets,
         arena,
@@ -245,7 +253,7 @@ def make_tables(
         np.zeros((MESSAGES, CONTROL_BYTES), np.uint8),
         np.zeros(MESSAGES * DATAGRAM, np.uint8),
         np.zeros(2, np.int64),
-        np.array([0, 0, 0, one_in, 0], np.int64),
+        np.array([0, 0, 0, one_in, 0, 0, notes_all], np.int64),
     )
     tables.receivers["descriptor"] = receivers
     return tables

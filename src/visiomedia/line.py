@@ -111,11 +111,11 @@ TRIAL_OFFSET = 1024
 class Capacities:
     """How many rows each table has. Allocated once; the system gives memory as rows are first used."""
 
-    transports: int = 512
-    sources: int = 2048
-    tracks: int = 1024
+    transports: int = 2048
+    sources: int = 4096
+    tracks: int = 2048
     subscriptions: int = 16384
-    paths: int = 2048
+    paths: int = 4096
     batch_rows: int = 512
     out_rows: int = 1024
     commands: int = 1024
