@@ -39,7 +39,7 @@ NO_KEYS = (
     "VISIOMEDIA_KEYS='MYKEY: SECRET' (`openssl rand -hex 32` makes a secret), or try the node out with --dev"
 )
 
-LIBRARY_VARIABLES = ("VISIOMEDIA_CACHE_DIR",)
+LIBRARY_VARIABLES = ("VISIOMEDIA_CACHE_DIR", "VISIOMEDIA_PLANE")
 """Of the library itself, no settings of the node."""
 
 
