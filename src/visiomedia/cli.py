@@ -12,7 +12,7 @@ from rich.table import Table
 
 from visiomedia import __version__
 from visiomedia.errors import VisiomediaError
-from visiomedia.jit import HAS_NUMBA, cache_directory, warm_up
+from visiomedia.jit import CPUS, HAS_NUMBA, cache_directory, choose_cpu, compilations, warm_up
 
 
 def warmup(console: Console) -> None:
@@ -33,7 +33,10 @@ def warmup(console: Console) -> None:
             progress.update(task, completed=done, description=f"kernels: {name}" if name else "kernels are warm")
             if not console.is_terminal and name:
                 console.print(f"compiling or loading {name} ({done + 1} of {len(stages)})")
-    console.print(f"ready in {time.monotonic() - started:.1f} s; kept in {cache_directory() or 'no folder'}")
+    console.print(
+        f"ready in {time.monotonic() - started:.1f} s, {compilations()} functions compiled; "
+        f"kept in {cache_directory() or 'no folder'}"
+    )
 
 
 COLOURS = {"fit": "green", "works, but slower or less": "yellow", "not fit": "red"}
@@ -66,17 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     warm = commands.add_parser("warmup", help="compile the kernels now, so that no server waits for it")
-    warm.add_argument("--cpu", choices=("host", "generic"), default="host", help="generic: for images that move")
+    warm.add_argument("--cpu", choices=CPUS, default=CPUS[0], help="generic: for images that move")
     examined = commands.add_parser("doctor", help="say whether this machine is fit, and what to do")
     examined.add_argument("--json", action="store_true", help="for programs")
     chosen = parser.parse_args(arguments)
     console = Console()
-    if chosen.command == "warmup" and chosen.cpu == "generic" and os.environ.get("NUMBA_CPU_NAME") != "generic":
-        # numba reads its settings when it is first imported, which has happened: start again with them.
-        os.environ["NUMBA_CPU_NAME"] = "generic"
-        os.execv(sys.executable, [sys.executable, "-m", "visiomedia", *(arguments or sys.argv[1:])])  # noqa: S606  # ourselves
     try:
         if chosen.command == "warmup":
+            if HAS_NUMBA and choose_cpu(chosen.cpu):
+                # numba learns what it compiles for when it is imported, which has happened: start again.
+                os.execv(sys.executable, [sys.executable, "-m", "visiomedia", *(arguments or sys.argv[1:])])  # noqa: S606  # ourselves
             warmup(console)
         else:
             return doctor(console, as_json=chosen.json)

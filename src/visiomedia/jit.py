@@ -168,6 +168,14 @@ def external(symbol: str, result: str, *arguments: str, address: int | None = No
     return cast(Callable[..., int], types.ExternalFunction(symbol, signature))
 
 
+_compiled_here: list[str] = []
+
+
+def compilations() -> int:
+    """How many functions this process has compiled, because the cache did not have them."""
+    return len(_compiled_here)
+
+
 # --- cache -------------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +207,37 @@ def _is_writable(path: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+CPUS = ("host", "generic")
+"""What kernels may be compiled for: this processor, or any of its architecture."""
+
+
+def choose_cpu(name: str) -> bool:
+    """Say what the cache's kernels are compiled for; True where that changed and the process has to start again.
+
+    Every process that uses the cache goes by it, whatever its own processor has: an image that was warmed for
+    ``generic`` compiles nothing on a machine that it moves to.
+    """
+    directory = cache_directory()
+    if directory is None or cpu() == name:
+        return False
+    marker = directory / CPU_FILE
+    marker.unlink(missing_ok=True) if name == CPUS[0] else marker.write_text(name)
+    return True
+
+
+CPU_FILE = "cpu"
+
+
+def cpu() -> str:
+    """What the cache's kernels are compiled for, one of ``CPUS``."""
+    directory = cache_directory()
+    try:
+        chosen = "" if directory is None else (directory / CPU_FILE).read_text().strip()
+    except OSError:
+        chosen = ""
+    return chosen if chosen in CPUS else CPUS[0]
 
 
 def source_stamp(path: Path) -> str:
@@ -268,6 +307,9 @@ def _module_file(name: str, importer: Path) -> Path | None:
 
 
 if HAS_NUMBA:
+    if cpu() == "generic":
+        # Before anything is compiled: both are in the key of what is kept.
+        numba.config.CPU_NAME, numba.config.CPU_FEATURES = "generic", ""
 
     class _KernelLocator(caching._CacheLocator):  # type: ignore[misc]  # numba is untyped
         """Tells numba's cache where a kernel's code lies: in a folder named after its source stamp."""
@@ -297,6 +339,10 @@ if HAS_NUMBA:
 
     class _KernelCache(caching.Cache):  # type: ignore[misc]  # numba is untyped
         _impl_class = _KernelCacheImplementation
+
+        def save_overload(self, sig: Any, data: Any) -> None:
+            _compiled_here.append(self._name)
+            super().save_overload(sig, data)
 
     @cache
     def _stamp_of(file: str) -> str:

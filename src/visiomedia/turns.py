@@ -7,6 +7,7 @@ still writing.
 """
 
 import asyncio
+import logging
 import os
 import sys
 import threading
@@ -30,6 +31,8 @@ from visiomedia.net.sockets import DatagramSockets, kernels_available
 from visiomedia.net.structures import SocketTables, make_socket_tables
 from visiomedia.routing.timer_kernels import NEXT_SCAN
 from visiomedia.transport.tables import HANDED_READ, HANDED_WRITTEN
+
+logger = logging.getLogger(__name__)
 
 TURN_NS = 1_000_000
 """After so long a turn leaves the packets that wait for fan-out to the next one, which receives first."""
@@ -74,6 +77,7 @@ def choose_way(chosen: Way | None, environment: Mapping[str, str]) -> Way:
         chosen = Way(name)
     if kernels_available():
         return chosen or Way.THREAD
+    logger.info("this host has no recvmmsg, or no numba: one system call a datagram, on the event loop")
     if chosen in (Way.THREAD, Way.LOOP):
         raise ConfigurationError("VISIOMEDIA_PLANE", chosen, "portable here: this host has no recvmmsg, or no numba")
     return Way.PORTABLE

@@ -84,3 +84,32 @@ def test_cache_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "VISIOMEDIA_CACHE_DIR" in done.stderr
     assert "a folder that can be written" in done.stderr
+
+
+COMPILE = """
+from visiomedia.jit import choose_cpu, compilations, compile_for, cpu
+from visiomedia.sctp.checksum import warm_up_stages
+[(_, function, arguments)] = warm_up_stages()
+compile_for(function, arguments)
+print(compilations())
+"""
+
+
+@pytest.mark.skipif(not jit.HAS_NUMBA, reason="without numba nothing is compiled")
+@pytest.mark.parametrize(("cpu", "compiled_elsewhere"), [("host", 1), ("generic", 0)])
+def test_what_was_compiled_for_any_processor_is_not_compiled_again_on_another(
+    tmp_path: Path, cpu: str, compiled_elsewhere: int
+) -> None:
+    def run(code: str, **variables: str) -> str:
+        environment = {**os.environ, "VISIOMEDIA_CACHE_DIR": str(tmp_path), **variables}
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout.strip()
+
+    run(f"from visiomedia.jit import choose_cpu; choose_cpu({cpu!r})")
+    assert int(run(COMPILE)) >= 1
+    assert run(COMPILE) == "0"
+    # Another machine: a processor that has no more than every one of its architecture.
+    elsewhere = run(COMPILE, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="-avx,-avx2,-bmi2")
+    assert min(int(elsewhere), 1) == compiled_elsewhere
