@@ -16,7 +16,10 @@ from typing import Any
 VOID_LOSS = 0.001
 """The loss above which a run's figures mean nothing."""
 
-CONDITIONS = ("server", "path", "scenario", "burst", "profile", "packet_bytes", "receivers", "workers")
+CONDITIONS = (
+    *("server", "path", "scenario", "burst", "profile", "packet_bytes", "receivers", "workers"),
+    *("load_share", "joins_s"),
+)
 """What a row was measured under: rows that agree in all of them, and nearly in their rate, are compared."""
 
 SAME_RATE = 0.1

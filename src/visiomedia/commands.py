@@ -38,6 +38,7 @@ class Operation(IntEnum):
     REQUEST_KEY_FRAME = 15
     SEND_DATAGRAM = 16
     SEND_RTCP = 17
+    SET_CHECK = 18
 
 
 COMMAND = record(

@@ -60,6 +60,7 @@ from visiomedia.rtp.tables import (
 )
 from visiomedia.srtp.kernels import clear_session, open_unknown, protect, reset_stream, set_keys, unprotect
 from visiomedia.srtp.tables import SrtpTables, make_srtp_tables
+from visiomedia.transport.check_kernels import answer_check, set_check
 from visiomedia.transport.kernels import (
     demux,
     drop_held,
@@ -88,6 +89,7 @@ UNSUBSCRIBE = int(Operation.UNSUBSCRIBE)
 REQUEST_KEY_FRAME = int(Operation.REQUEST_KEY_FRAME)
 SEND_DATAGRAM = int(Operation.SEND_DATAGRAM)
 SEND_RTCP = int(Operation.SEND_RTCP)
+SET_CHECK = int(Operation.SET_CHECK)
 
 STUN = int(RowKind.STUN)
 DTLS = int(RowKind.DTLS)
@@ -182,7 +184,7 @@ def make_tables(capacities: Capacities, cname: bytes) -> Tables:
     history = make_history(large, small, 4 * sources)
     return Tables(
         make_net_tables(capacities.paths),
-        make_transport_tables(transports, sources),
+        make_transport_tables(transports, sources, paths=capacities.paths),
         rtp,
         make_srtp_tables(transports, sources, 2 * capacities.subscriptions),
         make_routing_tables(
@@ -310,8 +312,13 @@ def _apply(tables: Tables, command: Any, out: PacketBatch) -> None:
         _send(tables, command, out)
     elif operation == ADD_PATH:
         add_path(tables.net, command)
+        tables.transport.checks[row].username_length = 0
+    elif operation == SET_CHECK:
+        set_check(tables.transport, command)
     elif operation == REMOVE_PATH:
         remove_path(tables.net, command)
+        if tables.net.paths[row].kind == 0:
+            tables.transport.checks[row].username_length = 0
     elif operation == ADD_TRANSPORT:
         _add_transport(tables, command)
     elif operation == SELECT_PATH:
@@ -382,16 +389,19 @@ def _hand_up_unknown(tables: Tables, batch: PacketBatch, i: Integer, now: Intege
 
 
 @subroutine
-def ingest(tables: Tables, batch: PacketBatch, now: Integer) -> None:
-    """Take a batch in: whose it is, opened, parsed, into history; what is not media is handed up."""
+def ingest(tables: Tables, batch: PacketBatch, out: PacketBatch, now: Integer) -> None:
+    """Take a batch in: whose it is, opened, parsed, into history; what is not media is answered or handed up."""
     rows, arena, state = batch
     last = state[ROWS_USED]
     rtp = tables.rtp
     demux(rows, arena, 0, last, tables.net, tables.transport)
     for i in range(last):
         row = rows[i]
-        is_session = row.drop == 0 and (row.kind == STUN or row.kind == DTLS)
-        if is_session and not hand_up(tables.transport, row, arena, np.int64(row.offset), np.int64(row.length)):
+        if row.drop != 0 or (row.kind != STUN and row.kind != DTLS):
+            continue
+        if row.kind == STUN and answer_check(row, arena, tables.net, tables.transport, out):
+            continue
+        if not hand_up(tables.transport, row, arena, np.int64(row.offset), np.int64(row.length)):
             row.drop = HANDED_UP_OVERFLOW
     unprotect(rows, arena, 0, last, now, tables.srtp.sessions, tables.srtp.receive, tables.srtp.scratch)
     for i in range(last):

@@ -16,7 +16,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from visiomedia.batch import Drop, RowKind
-from visiomedia.clock import Clock
+from visiomedia.clock import NANOSECONDS, Clock
 from visiomedia.commands import Operation
 from visiomedia.engine import Address
 from visiomedia.ice.directory import UfragDirectory
@@ -29,9 +29,10 @@ from visiomedia.net.structures import TURNS
 from visiomedia.net.udp import BatchUdp
 from visiomedia.routing.router import Router
 from visiomedia.rows import Handle, RowAllocator
-from visiomedia.srtp.crypto import SessionKeys
+from visiomedia.srtp.crypto import SessionKeys, native_available
 from visiomedia.srtp.handshake_limiter import HandshakeLimiter
-from visiomedia.transport.tables import HANDED, HANDED_READ, HANDED_WRITTEN
+from visiomedia.transport.check_kernels import BLOCK
+from visiomedia.transport.tables import HANDED, HANDED_READ, HANDED_WRITTEN, MAX_USERNAME
 from visiomedia.transport.webrtc import DtlsIdentity
 from visiomedia.turns import Turns, Way, choose_way, make_ends, make_turns
 
@@ -257,6 +258,19 @@ class Plane:
         """Send a transport's packets there, or nowhere."""
         self._command(Operation.SELECT_PATH, transport, (-1 if path is None else path.row,))
 
+    def set_check(self, path: Handle, username: str, password: str) -> None:
+        """Checks over the selected path with this username, made with this password, are answered in the turn."""
+        name, key = username.encode(), password.encode()
+        if not native_available() or len(name) > MAX_USERNAME or len(key) > BLOCK:
+            return
+        padded = key.ljust(BLOCK, b"\0")
+        masked = bytes(byte ^ 0x36 for byte in padded) + bytes(byte ^ 0x5C for byte in padded)
+        self._command(Operation.SET_CHECK, path, (len(name),), name + masked)
+
+    def heard(self, path: Handle) -> float:
+        """Monotonic seconds of the last check over a path that was answered in the turn, 0 before the first."""
+        return int(self.tables.transport.checks["heard"][path.row]) / NANOSECONDS
+
     def set_keys(self, transport: Handle, keys: SessionKeys) -> None:
         """Open and seal a transport's packets with these."""
         self._command(Operation.SET_KEYS, transport, keys.command_values(), keys.command_body())
@@ -312,7 +326,8 @@ class Plane:
 
         ``accepted`` and the reasons of ``batch.Drop``: media stored, feedback taken and what was handed up, or why
         not. ``unsent_*``: what was to leave and did not. ``handed_up_*`` by kind, ``unclaimed_*`` that were nobody's,
-        and what transports' engines did with theirs (``ice_*``, ``dtls_*``, ``transport_*``).
+        and what transports' engines did with theirs (``ice_*``, ``dtls_*``, ``transport_*``); of ICE's checks those
+        ``checks_answered_in_the_turn`` did not reach an engine.
         """
         tables = self.tables.transport
         counted = {reason.name.lower(): int(tables.drops[reason]) for reason in Drop if reason}
@@ -320,4 +335,5 @@ class Plane:
         session = self._session_counters.copy()
         for owner in self._owners.values():
             session.update(owner.counters())
+        session["checks_answered_in_the_turn"] = int(tables.checks["answered"].sum())
         return {"accepted": int(tables.drops[Drop.NONE]), **counted, **session}

@@ -94,7 +94,7 @@ def turn(
     """
     begin(tables, batch, out, now)
     receive(sockets, batch, now)
-    ingest(tables, batch, now)
+    ingest(tables, batch, out, now)
     while True:
         more = advance(tables, batch, out, now)
         send(sockets, out, tables.net.paths)
@@ -179,7 +179,7 @@ def warm_up_stages(capacities: Capacities) -> list[tuple[str, Callable[..., Any]
         ("receive", receive, (sockets, batch, now)),
         ("send", send, (sockets, out, tables.net.paths)),
         ("begin", begin, (tables, batch, out, now)),
-        ("ingest", ingest, (tables, batch, now)),
+        ("ingest", ingest, (tables, batch, out, now)),
         ("advance", advance, (tables, batch, out, now)),
         ("reset", reset, (out,)),
         ("turn", turn, (tables, batch, out, sockets, now, now)),
@@ -239,7 +239,7 @@ class LoopTurns:
         tables, batch, out = self._tables, self._batch, self._out
         begin(tables, batch, out, now)
         self._sockets.receive(batch, now)
-        ingest(tables, batch, now)
+        ingest(tables, batch, out, now)
         while True:
             more = advance(tables, batch, out, now)
             self._sockets.send(out, tables.net.paths)

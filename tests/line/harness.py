@@ -69,8 +69,7 @@ def _compiled(function: Callable[..., Any], *capacities: int) -> Callable[..., A
     """An entry point, once for all lines: types do not depend on sizes."""
     tables = make_tables(SMALL, b"types")
     batch, out = make_batches(SMALL)
-    arguments = (out,) if function is reset else (tables, batch, out, np.int64(0))
-    return compile_for(function, (tables, batch, np.int64(0)) if function is ingest else arguments)
+    return compile_for(function, (out,) if function is reset else (tables, batch, out, np.int64(0)))
 
 
 @dataclass(slots=True)
@@ -317,7 +316,7 @@ class VirtualLine:
             host = address_to_bytes(endpoint.address.host)
             arrival = self.now if at is None else at
             append_datagram(self.batch, data, arrival=arrival, address=host, port=endpoint.address.port)
-        _compiled(ingest)(self.tables, self.batch, now)
+        _compiled(ingest)(self.tables, self.batch, self.out, now)
         while True:
             left = _compiled(advance)(self.tables, self.batch, self.out, now)
             self._deliver()

@@ -81,7 +81,7 @@ async def test_metrics_count_who_is_there_and_what_was_dropped(node: RunningNode
     assert measured["visiomedia_participants joining"] == 1
     assert measured["visiomedia_participants active"] == 0
     assert measured["visiomedia_rows transports"] == 1, "by which it is sent what others publish"
-    assert measured["visiomedia_rows_limit transports"] == 512
+    assert measured["visiomedia_rows_limit transports"] == 2048
     assert measured["visiomedia_livekit_events_total joins"] == 1
     assert measured["visiomedia_tasks"] >= 3
     assert measured["visiomedia_datagrams_received_total unknown_kind"] == 1

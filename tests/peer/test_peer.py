@@ -273,6 +273,9 @@ async def test_an_ssrc_that_finds_no_row_is_told_once(caplog: pytest.LogCaptureF
         negotiate(peer, ScriptedClient([video_section("sendonly")]).offer())
         for ssrc in (1, *[2] * 20):
             hand_up(plane, peer, RtpPacket(96, 1, 2, ssrc, b"x").serialize())
+        # The first one has lost its layer to the second, which finds a row once that one's is free again.
+        await rows(plane)
+        hand_up(plane, peer, RtpPacket(96, 1, 2, 2, b"x").serialize())
         assert (await rows(plane))["sources"] == 1
     assert [record.getMessage() for record in caplog.records if record.name == "visiomedia.peer.sources"] == [
         "an SSRC is not bound: sources is full: 1 rows"

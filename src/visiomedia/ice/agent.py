@@ -60,9 +60,16 @@ class CandidatePairValidated:
 
 @dataclass(slots=True)
 class CandidatePairNominated:
-    """Media goes to this address from now on."""
+    """Media goes to this address from now on.
+
+    Checks from there with this username, made with this password, change nothing any more, until the next event of the
+    pair: whoever answers them in the agent's place tells ``hear`` when they came. Both are empty where the agent has to
+    see each one.
+    """
 
     address: Address
+    username: str = field(default="", compare=False)
+    password: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -381,7 +388,9 @@ class LiteAgent:
         if pair is self._selected:
             return
         self._selected = pair
-        self._events.append(CandidatePairNominated(pair.address))
+        remote = generation.remote
+        known = "" if remote is None else f"{generation.local.ufrag}:{remote.ufrag}"
+        self._events.append(CandidatePairNominated(pair.address, known, generation.local.password))
         if self._restarted_at is not None and generation is self._generations[-1]:
             self._restarted_at = None
             self._events.append(Restarted(generation.local.ufrag))
@@ -393,6 +402,11 @@ class LiteAgent:
             self._forget(generation, pair)
         self._generations.remove(generation)
         self._events.append(CredentialsWithdrawn(generation.local.ufrag))
+
+    def hear(self, address: Address, when: float) -> None:
+        """A check of the selected pair was answered in our place (``CandidatePairNominated``)."""
+        if self._selected is not None and self._selected.address == address:
+            self._selected.heard = max(self._selected.heard, when)
 
     def handle_timeout(self, now: float) -> None:
         """Forget pairs that were silent past their consent; when none is left, consent has expired."""

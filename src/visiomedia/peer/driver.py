@@ -144,8 +144,11 @@ class TransportDriver:
                     self._paths[address] = self.plane.add_path(self.handle, address)
                 except CapacityError as error:
                     logger.warning("a peer's address is ignored: %s", error)
-            case PathSelected(address):
-                self.plane.select_path(self.handle, self._paths.get(address))
+            case PathSelected(address, username, password):
+                path = self._paths.get(address)
+                self.plane.select_path(self.handle, path)
+                if path is not None and username:
+                    self.plane.set_check(path, username, password)
             case PathForgotten(address):
                 path = self._paths.pop(address, None)
                 if path is not None:
@@ -175,6 +178,8 @@ class TransportDriver:
         self._timer = None
         self._armed = None
         now = self.plane.clock.monotonic()
+        for address, path in self._paths.items():
+            self.engine.agent.hear(address, self.plane.heard(path))
         self.engine.handle_timeout(now)
         self.pump(now)
 

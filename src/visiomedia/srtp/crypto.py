@@ -40,6 +40,7 @@ _EVP_FUNCTIONS = {
     "EVP_DecryptUpdate": _UPDATE,
     "EVP_DecryptFinal_ex": _FINAL,
     "EVP_CIPHER_CTX_ctrl": ("i4", "u8", "i4", "i4", "u8"),
+    "SHA1": ("u8", "u8", "u8", "u8"),
 }
 _EVP_FROM_PYTHON: dict[str, tuple[Any, list[Any]]] = {
     "EVP_CIPHER_CTX_new": (c_void_p, []),
@@ -108,6 +109,8 @@ decrypt_init = _evp("EVP_DecryptInit_ex")
 decrypt_update = _evp("EVP_DecryptUpdate")
 decrypt_final = _evp("EVP_DecryptFinal_ex")
 cipher_control = _evp("EVP_CIPHER_CTX_ctrl")
+sha1 = _evp("SHA1")
+"""(data, length, where 20 bytes go): for what STUN's integrity is made of, and nothing else."""
 
 libsrtp_protect = _libsrtp("srtp_protect", "u8", "u8", "u8")
 libsrtp_unprotect = _libsrtp("srtp_unprotect", "u8", "u8", "u8")

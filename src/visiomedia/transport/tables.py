@@ -63,6 +63,21 @@ HANDED = record(
 )
 """A row handed up: STUN and DTLS as they came, RTP of an unknown SSRC and RTCP opened."""
 
+MAX_USERNAME = 96
+"""A check whose username is longer is never answered in the turn."""
+
+CHECK = record(
+    [
+        ("username_length", "<i4"),  # 0: not armed
+        ("username", "u1", (MAX_USERNAME,)),
+        ("inner", "u1", (64,)),  # HMAC-SHA1's key, padded and masked (RFC 2104)
+        ("outer", "u1", (64,)),
+        ("heard", "<i8"),  # monotonic ns of the last one that was answered here; 0 before
+        ("answered", "<i8"),  # since the start, of every address that has had the row
+    ]
+)
+"""What a path's connectivity checks say once its pair is selected."""
+
 HANDED_FLOWS = 256
 
 HANDED_WRITTEN, HANDED_READ, HANDED_SETTLED = 0, 1, 2
@@ -74,7 +89,8 @@ class TransportTables(NamedTuple):
     ``held_state``: (1,) how many are in use; ``handed``: (slots,) HANDED ring; ``handed_state``: (3,) rows
     written by the turn, read by the session plane, and of those read the ones whose place is free again;
     ``handed_flows``: (256,) rows in the ring by flow; ``drops``: (DROP_REASONS,) datagrams received since
-    the start, by what became of them, a held one once it is let go; ``unsent``: (DROP_REASONS,) the same of out rows.
+    the start, by what became of them, a held one once it is let go; ``unsent``: (DROP_REASONS,) the same of out rows;
+    ``checks``: (paths,) CHECK; ``check_scratch``: (1024,) for digests.
     """
 
     transports: NDArray[Any]
@@ -86,9 +102,13 @@ class TransportTables(NamedTuple):
     handed_flows: NDArray[np.int64]
     drops: NDArray[np.int64]
     unsent: NDArray[np.int64]
+    checks: NDArray[Any]
+    check_scratch: NDArray[np.uint8]
 
 
-def make_transport_tables(transports: int, sources: int, held: int = 1024, handed: int = 512) -> TransportTables:
+def make_transport_tables(
+    transports: int, sources: int, held: int = 1024, handed: int = 512, paths: int = 1
+) -> TransportTables:
     """Empty tables, allocated once."""
     return TransportTables(
         np.zeros(transports, TRANSPORT),
@@ -100,4 +120,6 @@ def make_transport_tables(transports: int, sources: int, held: int = 1024, hande
         np.zeros(HANDED_FLOWS, np.int64),
         np.zeros(DROP_REASONS, np.int64),
         np.zeros(DROP_REASONS, np.int64),
+        np.zeros(paths, CHECK),
+        np.zeros(1024, np.uint8),
     )

@@ -5,7 +5,7 @@ opens and seals it with the keys this engine reports.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from visiomedia.batch import RowKind
@@ -97,9 +97,11 @@ class PathForgotten:
 
 @dataclass(slots=True)
 class PathSelected:
-    """What we send goes here from now on."""
+    """What we send goes here from now on; ``username`` and ``password``: see ``ice.CandidatePairNominated``."""
 
     address: Address
+    username: str = field(default="", compare=False)
+    password: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(slots=True)
@@ -350,9 +352,9 @@ class WebRtcTransport:
             case CandidatePairValidated(address):
                 self._validated.add(address)
                 self._events.append(PathValidated(address))
-            case CandidatePairNominated(address):
+            case CandidatePairNominated(address, username, password):
                 self._selected = address
-                self._events.append(PathSelected(address))
+                self._events.append(PathSelected(address, username, password))
                 self._use_path(address, now)
             case CandidatePairForgotten(address):
                 self._validated.discard(address)
