@@ -24,7 +24,7 @@ from visiomedia.batch import PacketBatch
 from visiomedia.clock import NANOSECONDS
 from visiomedia.commands import APPLIED, WRITTEN, CommandQueue, CommandRing
 from visiomedia.errors import ConfigurationError
-from visiomedia.jit import Integer, compile_for, external, record, subroutine
+from visiomedia.jit import Integer, compile_for, external, is_kept, record, subroutine
 from visiomedia.line import FAN_OUT_WAITS, Capacities, Tables, advance, begin, ingest, make_batches, make_tables, reset
 from visiomedia.net.kernels import monotonic, receive, send
 from visiomedia.net.sockets import DatagramSockets, kernels_available
@@ -170,11 +170,17 @@ def run_turns(tables: Tables, batch: PacketBatch, out: PacketBatch, sockets: Soc
 
 
 def warm_up_stages(capacities: Capacities) -> list[tuple[str, Callable[..., Any], tuple[Any, ...]]]:
-    """What has to be compiled before the first turn, callees first: (name, function, arguments of its types)."""
+    """What has to be compiled before the first turn, callees first: (name, function, arguments of its types).
+
+    The thread's kernel holds all others: where the cache has it, it alone has to be loaded.
+    """
     tables = make_tables(capacities, b"warm up")
     batch, out = make_batches(capacities)
     sockets = make_socket_tables([(-1, 4)])
     now = np.int64(0)
+    whole = ("run_turns", run_turns, (tables, batch, out, sockets, make_wait_tables(-1, -1, [-1])))
+    if is_kept(*whole[1:]):
+        return [whole]
     return [
         ("receive", receive, (sockets, batch, now)),
         ("send", send, (sockets, out, tables.net.paths)),
@@ -183,7 +189,7 @@ def warm_up_stages(capacities: Capacities) -> list[tuple[str, Callable[..., Any]
         ("advance", advance, (tables, batch, out, now)),
         ("reset", reset, (out,)),
         ("turn", turn, (tables, batch, out, sockets, now, now)),
-        ("run_turns", run_turns, (tables, batch, out, sockets, make_wait_tables(-1, -1, [-1]))),
+        whole,
     ]
 
 

@@ -86,6 +86,46 @@ def test_cache_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert "a folder that can be written" in done.stderr
 
 
+KEPT = """
+import numpy as np
+from visiomedia.jit import compile_for, is_kept
+from visiomedia.sctp.checksum import warm_up_stages
+[(_, function, arguments)] = warm_up_stages()
+print(is_kept(function, arguments), end=" ")
+compile_for(function, arguments)
+print(is_kept(function, arguments), is_kept(function, (np.zeros(1, np.float32), *arguments[1:])))
+"""
+
+
+@pytest.mark.skipif(not jit.HAS_NUMBA, reason="without numba nothing is compiled")
+def test_the_cache_says_what_it_has(tmp_path: Path) -> None:
+    environment = {**os.environ, "VISIOMEDIA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", KEPT]
+    said = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout.split()
+        for _ in range(2)
+    ]
+    assert said == [["False", "True", "False"], ["True", "True", "False"]]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from tables import SIZE",
+        "from tables import (\n    SIZE as S,\n    OTHER,\n)",
+        "import tables",
+        "import sys, tables as t",
+        "if True:\n    from tables import SIZE",
+    ],
+)
+def test_every_form_of_import_counts(tmp_path: Path, line: str) -> None:
+    (tmp_path / "kernels.py").write_text(line + "\n")
+    (tmp_path / "tables.py").write_text("SIZE = 1\n")
+    before = jit.source_stamp(tmp_path / "kernels.py")
+    (tmp_path / "tables.py").write_text("SIZE = 2\n")
+    assert jit.source_stamp(tmp_path / "kernels.py") != before
+
+
 COMPILE = """
 from visiomedia.jit import choose_cpu, compilations, compile_for, cpu
 from visiomedia.sctp.checksum import warm_up_stages
