@@ -59,6 +59,7 @@ def refuse(*_: Any, **__: Any) -> Any:
         (doctor.receive_buffer, ("SOCKET_BUFFER", 1 << 30), Verdict.SLOWER, "net.core.rmem_max"),
         (doctor.coalescing, ("UDP_GRO", 9999), Verdict.SLOWER, "Linux 5.0"),
         (doctor.overflow_counts, ("SO_RXQ_OVFL", 9999), Verdict.SLOWER, "not seen"),
+        (doctor.priority, ("come_first", lambda: False), Verdict.SLOWER, "LimitNICE=-10"),
         (doctor.loopback, ("_loopback", refuse), Verdict.UNFIT, "ip link set lo up"),
     ],
     ids=lambda value: getattr(value, "__name__", None),

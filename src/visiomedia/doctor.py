@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -29,6 +30,7 @@ from visiomedia.net.sockets import (
     kernels_available,
 )
 from visiomedia.srtp.crypto import evp_library
+from visiomedia.turns import PLANE_NICE, come_first
 
 HTTP_PORT, MEDIA_PORT = 7880, 7882
 WANTED_FILES = 4096
@@ -234,6 +236,14 @@ def descriptors() -> Finding:
     return _judge("open files", f"{soft} (at most {hard})", soft >= WANTED_FILES or soft < 0, advice)
 
 
+def priority() -> Finding:
+    """Whether packets may come before what else wants their core."""
+    with ThreadPoolExecutor(1) as thread:
+        is_allowed = thread.submit(come_first).result()
+    advice = f"root, LimitNICE={PLANE_NICE} of the service, or CAP_SYS_NICE: else packets wait while Python is busy"
+    return _judge("priority", f"nice {PLANE_NICE}" if is_allowed else "as all else", is_allowed, advice)
+
+
 def _port(number: int, kind: socket.SocketKind, purpose: str) -> Finding:
     name = "TCP" if kind is socket.SOCK_STREAM else "UDP"
     with socket.socket(socket.AF_INET, kind) as probe:
@@ -308,6 +318,7 @@ PROBES: tuple[Callable[[], Finding], ...] = (
     opus,
     extras,
     descriptors,
+    priority,
     http_port,
     media_port,
     addresses,

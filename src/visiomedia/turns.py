@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 TURN_NS = 1_000_000
 """After so long a turn leaves the packets that wait for fan-out to the next one, which receives first."""
 
+PLANE_NICE = -10
+"""Priority of the thread that carries packets: it has a core before what is not urgent, ten times its share."""
+
 COUNT_BITS = 32
 COUNT_MASK = (1 << COUNT_BITS) - 1
 STOP = 1 << 62
@@ -81,6 +84,21 @@ def choose_way(chosen: Way | None, environment: Mapping[str, str]) -> Way:
     if chosen in (Way.THREAD, Way.LOOP):
         raise ConfigurationError("VISIOMEDIA_PLANE", chosen, "portable here: this host has no recvmmsg, or no numba")
     return Way.PORTABLE
+
+
+def come_first() -> bool:
+    """Let the calling thread run before others of the machine that wait for the same core; whether that was allowed.
+
+    Else a loop that is busy keeps the core for its whole slice, some ms, while packets wait.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), PLANE_NICE)
+    except PermissionError:
+        logger.info(
+            "packets wait for a core like all else: root, LimitNICE=%d or CAP_SYS_NICE lets them come first", PLANE_NICE
+        )
+        return False
+    return True
 
 
 @subroutine
@@ -310,7 +328,12 @@ class ThreadTurns:
         wait = make_wait_tables(self._down, self._up, sockets.filenos())
         arguments = (tables, *make_batches(capacities), sockets.tables, wait)
         entry = compile_for(run_turns, arguments)
-        self._thread = threading.Thread(target=entry, args=arguments, name="visiomedia-plane", daemon=True)
+
+        def run() -> None:
+            come_first()
+            entry(*arguments)
+
+        self._thread = threading.Thread(target=run, name="visiomedia-plane", daemon=True)
         # A process that ends without closing must not take the tables from under a thread that runs.
         self._end = weakref.finalize(self, _end, self._thread, self._down)
         self._loop: asyncio.AbstractEventLoop | None = None
