@@ -115,7 +115,8 @@ def subroutine(function: Callable[P, R]) -> Callable[P, R]:
 
 def _compile(function: Callable[P, R]) -> Callable[P, R]:
     # error_model: a kernel has bounded every divisor itself, and must never raise into a thread without the GIL.
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    # _nrt: without numba's runtime a kernel that allocates does not compile, and arrays are not counted by atomics.
+    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
     if cache_directory() is not None:
         dispatcher._cache = _KernelCache(function)
     return cast(Callable[P, R], dispatcher)

@@ -32,6 +32,7 @@ from visiomedia.congestion.tables import TRANSPORT_ARRIVALS
 from visiomedia.errors import ConfigurationError
 from visiomedia.jit import Integer, subroutine
 from visiomedia.lookup import find, insert, remove
+from visiomedia.memory import copy_bytes
 from visiomedia.net.kernels import add_path, remove_path
 from visiomedia.net.tables import NetTables, make_net_tables
 from visiomedia.routing.command_kernels import (
@@ -297,8 +298,7 @@ def _send(tables: Tables, command: Any, out: PacketBatch) -> None:
     at = np.int64(out.state[BYTES_USED])
     row.offset = at
     row.length = command.length
-    for i in range(command.length):
-        out.arena[at + i] = command.body[i]
+    copy_bytes(out.arena, at, command.body, 0, command.length)
     out.state[ROWS_USED] += 1
     out.state[BYTES_USED] += (np.int64(command.length) + MAX_EXPANSION + 7) & ~7
 

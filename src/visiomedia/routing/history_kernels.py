@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from visiomedia.jit import Integer, subroutine
+from visiomedia.memory import copy_bytes
 from visiomedia.routing.tables import (
     BLOCK_ENTRIES,
     HISTORY_BLOCKS,
@@ -159,7 +160,7 @@ def store(history: History, source: Any, index: Integer, row: Any, arena: NDArra
                 pool[at + 2 + i] = arena[start + i]
             at += 2 + size
     start = np.int64(row.payload_offset)
-    pool[at : at + length] = arena[start : start + length]
+    copy_bytes(pool, at, arena, start, length)
     record.filled += needed
     record.last_write = now
     return place

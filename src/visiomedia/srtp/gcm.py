@@ -29,12 +29,6 @@ to."""
 
 
 @subroutine
-def address_of(array: Any) -> Integer:
-    """Where an array's bytes begin."""
-    return np.int64(array.ctypes.data)
-
-
-@subroutine
 def write_iv(scratch: Any, salt: Any, ssrc: Integer, index: Integer) -> None:
     """A packet's nonce into scratch.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from visiomedia.batch import BYTES_USED, MAX_EXPANSION, Drop, OutKind, RowKind
 from visiomedia.jit import Integer, kernel, subroutine
+from visiomedia.memory import address_of, copy_bytes
 from visiomedia.srtp import examples, reference
 from visiomedia.srtp.crypto import (
     libsrtp_protect,
@@ -22,7 +23,6 @@ from visiomedia.srtp.crypto import (
 from visiomedia.srtp.gcm import (
     LENGTH_OFFSET,
     TAG,
-    address_of,
     authenticate_opening,
     authenticate_sealing,
     begin_opening,
@@ -128,9 +128,19 @@ def _drop_of_status(status: Integer) -> Integer:
 
 
 @subroutine
-def _length_cell(scratch: Any) -> Any:
-    """The int in scratch through which C functions take and give lengths."""
-    return scratch[LENGTH_OFFSET : LENGTH_OFFSET + 4].view(np.int32)
+def _give_length(scratch: Any, length: Integer) -> None:
+    """Into the int in scratch by which C functions take lengths."""
+    for i in range(4):
+        scratch[LENGTH_OFFSET + (i if IS_LITTLE_ENDIAN else 3 - i)] = (length >> (8 * i)) & 0xFF
+
+
+@subroutine
+def _take_length(scratch: Any) -> Integer:
+    """What C functions gave back there."""
+    length = np.int64(0)
+    for i in range(4):
+        length |= np.int64(scratch[LENGTH_OFFSET + (i if IS_LITTLE_ENDIAN else 3 - i)]) << (8 * i)
+    return length
 
 
 @subroutine
@@ -183,13 +193,12 @@ def _unprotect_rtp(row: Any, arena: Any, session: Any, receive: Any, scratch: An
             return AUTHENTICATION
         clear = header + body
     else:
-        cell = _length_cell(scratch)
-        cell[0] = length
+        _give_length(scratch, length)
         status = libsrtp_unprotect(int(session.receive_rtp), int(start), int(address_of(scratch)) + LENGTH_OFFSET)
         verdict = _drop_of_status(status)
         if verdict != PASSED:
             return verdict
-        clear = np.int64(cell[0])
+        clear = _take_length(scratch)
     mark_index(stream, index)
     row.length = clear
     row.index = index
@@ -266,14 +275,13 @@ def _unprotect_rtcp(row: Any, arena: Any, session: Any, now: Integer, scratch: A
         if not _open_rtcp_gcm(arena, offset, length, session, scratch, ssrc, word):
             return AUTHENTICATION
     else:
-        cell = _length_cell(scratch)
-        cell[0] = length
+        _give_length(scratch, length)
         start = address_of(arena) + offset
         status = libsrtp_unprotect_rtcp(int(session.receive_rtcp), int(start), int(address_of(scratch)) + LENGTH_OFFSET)
         verdict = _drop_of_status(status)
         if verdict != PASSED:
             return verdict
-        clear = np.int64(cell[0])
+        clear = np.int64(_take_length(scratch))
         if sender.used != 0 and not is_known:
             _remove_stream(session.receive_rtcp, np.int64(sender.ssrc))
     if not is_known:
@@ -324,18 +332,17 @@ def open_unknown(
     ssrc = _word(arena, offset + 8)
     workspace = address_of(scratch)
     if session.cipher != AES_GCM:
-        scratch[TRIAL_OFFSET : TRIAL_OFFSET + length] = arena[offset : offset + length]
+        copy_bytes(scratch, TRIAL_OFFSET, arena, offset, length)
         # libsrtp adds a stream for what it opens. Without it the packet opens again once its SSRC is known.
         _remove_stream(session.receive_rtp, ssrc)
-        cell = _length_cell(scratch)
-        cell[0] = length
+        _give_length(scratch, length)
         status = libsrtp_unprotect(
             int(session.receive_rtp), int(workspace) + TRIAL_OFFSET, int(workspace) + LENGTH_OFFSET
         )
         if status != 0:
             return np.int64(-2 if _drop_of_status(status) == MALFORMED else -1)
         _remove_stream(session.receive_rtp, ssrc)
-        return np.int64(cell[0])
+        return _take_length(scratch)
     body = length - header - TAG
     if body < 0:
         return np.int64(-2)
@@ -368,9 +375,7 @@ def _protect_rtp(row: Any, start: Integer, arena: Any, pool: Any, session: Any, 
     mark_index(stream, index)
     is_gcm = session.cipher == AES_GCM
     prefix_length, header = np.int64(row.prefix_length), np.int64(row.header_length)
-    prefix = row.prefix
-    for i in range(prefix_length):
-        arena[start + i] = prefix[i]
+    copy_bytes(arena, start, row.prefix, 0, prefix_length)
     workspace, target = address_of(scratch), address_of(arena) + start
     context = np.int64(session.send_rtp)
     if is_gcm:
@@ -389,18 +394,17 @@ def _protect_rtp(row: Any, start: Integer, arena: Any, pool: Any, session: Any, 
             if not encrypt_piece(context, workspace, source + slice_offset, slice_length, target + length):
                 return NONCE_REFUSED
         else:
-            arena[start + length : start + length + slice_length] = pool[slice_offset : slice_offset + slice_length]
+            copy_bytes(arena, start + length, pool, slice_offset, slice_length)
         length += slice_length
     if is_gcm:
         if not finish_sealing(context, workspace, target + length):
             return NONCE_REFUSED
         length += TAG
     else:
-        cell = _length_cell(scratch)
-        cell[0] = length
+        _give_length(scratch, length)
         if libsrtp_protect(int(session.send_rtp), int(target), int(workspace) + LENGTH_OFFSET) != 0:
             return NONCE_REFUSED
-        length = np.int64(cell[0])
+        length = np.int64(_take_length(scratch))
     row.offset = start
     row.length = length
     return PASSED
@@ -422,11 +426,10 @@ def _protect_rtcp(row: Any, arena: Any, session: Any, scratch: Any) -> Integer:
     start, workspace = address_of(arena) + offset, address_of(scratch)
     if session.cipher != AES_GCM:
         # libsrtp counts by itself, for each of our SSRCs.
-        cell = _length_cell(scratch)
-        cell[0] = length
+        _give_length(scratch, length)
         if libsrtp_protect_rtcp(int(session.send_rtcp), int(start), int(workspace) + LENGTH_OFFSET) != 0:
             return NONCE_REFUSED
-        row.length = cell[0]
+        row.length = _take_length(scratch)
         return PASSED
     context = np.int64(session.send_rtcp)
     word = index | SRTCP_ENCRYPTED

@@ -17,6 +17,7 @@ from visiomedia.batch import (
 )
 from visiomedia.jit import Arguments, Integer, kernel, subroutine
 from visiomedia.lookup import find, insert
+from visiomedia.memory import copy_bytes
 from visiomedia.net.kernels import flow_key
 from visiomedia.net.tables import NetTables, PathKind, make_net_tables
 from visiomedia.transport import reference
@@ -147,15 +148,14 @@ def hand_up(tables: TransportTables, row: Any, body: NDArray[np.uint8], offset: 
     handed.kind = row.kind
     handed.socket = row.socket
     handed.port = row.port
-    handed.address[:] = row.address
+    copy_bytes(handed.address, 0, row.address, 0, 16)
     handed.path = row.path
     handed.transport = row.transport
     handed.generation = tables.transports[row.transport].generation if row.transport >= 0 else 0
     handed.arrival = row.arrival
     handed.flow = flow
     handed.length = length
-    for i in range(length):
-        handed.body[i] = body[offset + i]
+    copy_bytes(handed.body, 0, body, offset, length)
     tables.handed_flows[flow] += 1
     state[HANDED_WRITTEN] += 1
     return True
@@ -183,13 +183,12 @@ def hold(tables: TransportTables, row: Any, arena: NDArray[np.uint8], now: Integ
             held.released = 0
             held.socket = row.socket
             held.port = row.port
-            held.address[:] = row.address
+            copy_bytes(held.address, 0, row.address, 0, 16)
             held.transport = row.transport
             held.ssrc = row.ssrc
             held.length = row.length
             held.arrival = row.arrival
-            for k in range(row.length):
-                held.body[k] = arena[row.offset + k]
+            copy_bytes(held.body, 0, arena, row.offset, row.length)
             transport.held += 1
             tables.held_state[0] += 1
             return HELD_DROP
@@ -247,14 +246,13 @@ def inject_held(tables: TransportTables, batch: PacketBatch, now: Integer) -> No
         held = tables.held[oldest]
         row = rows[state[ROWS_USED]]
         row.arrival = held.arrival
-        row.address[:] = held.address
+        copy_bytes(row.address, 0, held.address, 0, 16)
         row.port = held.port
         row.socket = held.socket
         row.offset = state[BYTES_USED]
         row.length = held.length
         row.drop = 0
-        for k in range(held.length):
-            arena[state[BYTES_USED] + k] = held.body[k]
+        copy_bytes(arena, state[BYTES_USED], held.body, 0, held.length)
         state[ROWS_USED] += 1
         state[BYTES_USED] += held.length
         held.in_use = 0
