@@ -51,6 +51,9 @@ ECONNREFUSED = errno.ECONNREFUSED
 IPV4 = 4
 VECTOR_BYTES = VECTOR.itemsize
 
+FEW_MESSAGES = 8
+"""So many are offered first: most turns find fewer, and each is written down before the call."""
+
 RECEIVE_ERRORS = 8
 """Failed calls after which a socket is left until the next turn."""
 
@@ -136,8 +139,9 @@ def receive(tables: SocketTables, batch: PacketBatch, now: Integer) -> Integer:
             # The last sockets of a turn find room too: none takes more than half of what is left to the others.
             share = (share + 1) // 2
         errors = 0
+        offered = FEW_MESSAGES
         while share > 0 and errors < RECEIVE_ERRORS:
-            room = _offer(tables, batch, share)
+            room = _offer(tables, batch, min(int(share), offered))
             if room == 0:
                 break
             count = recvmmsg(sockets[number].descriptor, tables.messages.ctypes.data, room, MSG_DONTWAIT, 0)
@@ -151,6 +155,7 @@ def receive(tables: SocketTables, batch: PacketBatch, now: Integer) -> Integer:
             share -= count
             if count < room:
                 break
+            offered = len(tables.messages)
     return np.int64(state[ROWS_USED]) - before
 
 
