@@ -1,6 +1,7 @@
 """The plane on loopback: real sockets, ICE, DTLS and SRTP around the line; in each way that it takes its turns."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from benchmarks.clients import ScriptedClient, audio_section, video_section
 
 from tests.line.harness import SMALL, rows_in_use
 from visiomedia.batch import RowKind
+from visiomedia.engine import Address
 from visiomedia.line import Capacities
 from visiomedia.peer.peer import Peer
 from visiomedia.plane import Plane
@@ -327,3 +329,24 @@ async def test_an_owner_that_raises_costs_its_datagram_only() -> None:
         assert clumsy.asked == 1
         assert [type(error) for error in raised] == [ZeroDivisionError]
         assert tables.handed_state[0] == tables.handed_state[1]
+
+
+async def test_a_route_that_takes_no_segments_is_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "visiomedia.plane")
+    async with make_plane(Way.LOOP) as plane:
+        transport = plane.add_transport(Clumsy(), takes_reduced_size=True)  # type: ignore[arg-type]  # never asked
+        addresses = [Address(0, host, 5000) for host in ("192.0.2.1", "192.0.2.2", "192.0.2.3")]
+        paths = [plane.add_path(transport, address) for address in addresses]
+
+        async def refuse(number: int) -> list[str]:
+            plane.tables.net.paths["refuses_segments"][paths[number].row] = 1
+            plane._sockets.tables.sockets["segments_refused"] += 1  # type: ignore[union-attr]  # it is open
+            plane.wake()
+            await asyncio.sleep(0)
+            return caplog.messages
+
+        await asyncio.sleep(0)
+        assert not caplog.messages
+        assert len(await refuse(1)) == 1
+        assert len(await refuse(1)) == 1
+        assert ["192.0.2.2" in line or "192.0.2.3" in line for line in await refuse(2)] == [True, True]

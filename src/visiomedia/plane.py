@@ -104,6 +104,9 @@ class Plane:
         self._handed = self.tables.transport.handed.view(np.uint8).data
         self._owners: dict[Handle, TransportOwner] = {}
         self._path_of: dict[Address, tuple[Handle, Handle]] = {}
+        self._unsegmented: set[Handle] = set()
+        """Paths whose refusal of segments was logged."""
+        self._refusals = 0
         self._keys: list[tuple[int, SessionKeys]] = []
         self._session_counters: Counter[str] = Counter()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -151,8 +154,21 @@ class Plane:
         self._acknowledge()
         if self._handed_waits() and not self._drain_is_due:
             self._drain()
+        self._tell_of_refusals()
         if self.commands.waiting:
             self.wake()
+
+    def _tell_of_refusals(self) -> None:
+        """Log once a path that its route takes no segments."""
+        refusals = int(self._sockets.tables.sockets["segments_refused"].sum()) if self._sockets is not None else 0
+        if refusals == self._refusals:
+            return
+        self._refusals = refusals
+        refusing = self.tables.net.paths["refuses_segments"]
+        for address, (path, _) in self._path_of.items():
+            if refusing[path.row] and path not in self._unsegmented:
+                self._unsegmented.add(path)
+                logger.info("the route to %s takes no UDP segments: one datagram a message there", address.host)
 
     def _handed_waits(self) -> bool:
         return bool(self._ends.handed_state[HANDED_READ] != self._ends.handed_state[HANDED_WRITTEN])
@@ -252,6 +268,7 @@ class Plane:
     def remove_path(self, path: Handle, address: Address) -> None:
         """Forget an address."""
         self._path_of.pop(address, None)
+        self._unsegmented.discard(path)
         self._paths.release(path, self._command(Operation.REMOVE_PATH, path))
 
     def select_path(self, transport: Handle, path: Handle | None) -> None:
