@@ -122,6 +122,8 @@ class Benchmark:
     async def _measure_case(self, case: Case, scenario: Scenario, stack: contextlib.AsyncExitStack) -> None:
         entrants = []
         for contestant in self.contestants:
+            if contestant.scenarios is not None and scenario.name not in contestant.scenarios:
+                continue
             self.say(f"{case.scenario} {contestant.name} {contestant.path}: {scenario.receivers} receivers come in")
             try:
                 server = await stack.enter_async_context(contestant.start(SERVER_CORE))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmarks import janus_client, livekit_client, traffic
 from benchmarks.clients import OfferedSection, ScriptedClient, audio_section, video_section
 from benchmarks.media import AUDIO_CLOCK, FIRST_SSRC, VIDEO_CLOCK, Stream, judge
+from benchmarks.network import ADDRESS
 from benchmarks.scenarios import Frame, Scenario, schedule
 from benchmarks.servers import Server
 from visiomedia.errors import AuthenticationError, ParseError
@@ -162,8 +163,57 @@ class JanusSession:
         await self._http.close()
 
 
+class AiortcSession:
+    """Participants of the rooms that aiortc forwards in."""
+
+    def __init__(self, url: str, profile: ProtectionProfile) -> None:
+        self._http = aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=0))
+        self._profile = profile
+        self._people: list[ScriptedClient] = []
+        self.visits = 0
+
+    async def _connect(self, path: str, sections: list[OfferedSection], **query: int) -> ScriptedClient:
+        client = ScriptedClient(sections, profiles=(self._profile,))
+        self._people.append(client)
+        await client.open(ADDRESS)
+        async with self._http.post(path, data=client.offer(setup="active"), params=query) as answer:
+            answer.raise_for_status()
+            client.accept(await answer.text())
+        await asyncio.wait_for(asyncio.shield(client.connected), FIRST_PICTURE_S)
+        return client
+
+    async def fill(self, room: int, scenario: Scenario, publish: Publish) -> list[ScriptedClient]:
+        """See ``Session``."""
+        for number in range(scenario.publishers):
+            number_of_all = room * scenario.publishers + number
+            publish(await self._connect("/publish", [section(scenario, number_of_all)], room=room), number_of_all)
+        receivers = []
+        wanted = video_section("recvonly")
+        if scenario.publishers_receive:
+            for number in range(scenario.publishers):
+                sections = [wanted] * (scenario.publishers - 1)
+                receivers.append(await self._connect("/subscribe", sections, room=room, but=number))
+        for _ in range(scenario.watchers):
+            receivers.append(await self._connect("/subscribe", [wanted] * scenario.publishers, room=room))
+        return receivers
+
+    async def visit(self) -> None:
+        """See ``Session``."""
+        self.visits += 1
+        client = await self._connect("/publish", [video_section("sendonly", ssrc=1, msid="visitor")], room=-self.visits)
+        client.close()
+
+    async def close(self) -> None:
+        """See ``Session``."""
+        for client in self._people:
+            client.close()
+        await self._http.close()
+
+
 def make_session(server: Server, profile: ProtectionProfile) -> Session:
     """The way in that a server wants."""
+    if server.name == "aiortc":
+        return AiortcSession(server.url, profile)
     if server.name == "janus":
         return JanusSession(server.url, profile)
     return LiveKitSession(server.url, profile)

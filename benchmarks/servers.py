@@ -164,6 +164,14 @@ async def janus(event_loops: int, *, core: int, port: int = 8188) -> AsyncIterat
             yield server
 
 
+@asynccontextmanager
+async def aiortc(*, core: int, port: int = 8388) -> AsyncIterator[Server]:
+    """aiortc, made to forward (``benchmarks.aiortc_server``)."""
+    command = [sys.executable, "-m", "benchmarks.aiortc_server", ADDRESS, str(port)]
+    async with _running("aiortc", "", f"http://{ADDRESS}:{port}", command, core=core) as server:
+        yield server
+
+
 def _janus_folder(kind: str) -> str:
     found = next(Path("/usr/lib").glob(f"*/janus/{kind}"), None)
     if found is None:
@@ -179,12 +187,16 @@ class Contestant:
     path: str
     start: Callable[[int], AbstractAsyncContextManager[Server]]
     """On a core."""
+    scenarios: frozenset[str] | None = None
+    """Those that it can carry, where not all."""
 
 
 CONTESTANTS = (
     Contestant("visiomedia", "thread", lambda core: visiomedia("thread", core=core, port=7880)),
+    Contestant("visiomedia", "loop", lambda core: visiomedia("loop", core=core, port=7940)),
     Contestant("visiomedia", "portable", lambda core: visiomedia("portable", core=core, port=7980)),
     Contestant("livekit", LIVEKIT_VERSION, lambda core: livekit(core=core)),
     Contestant("janus", "event_loops=1", lambda core: janus(1, core=core, port=8188)),
     Contestant("janus", "default", lambda core: janus(0, core=core, port=8288)),
+    Contestant("aiortc", "", lambda core: aiortc(core=core), frozenset({"1x10", "1x100"})),
 )
