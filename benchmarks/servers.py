@@ -193,7 +193,6 @@ class Contestant:
 
 CONTESTANTS = (
     Contestant("visiomedia", "thread", lambda core: visiomedia("thread", core=core, port=7880)),
-    Contestant("visiomedia", "loop", lambda core: visiomedia("loop", core=core, port=7940)),
     Contestant("visiomedia", "portable", lambda core: visiomedia("portable", core=core, port=7980)),
     Contestant("livekit", LIVEKIT_VERSION, lambda core: livekit(core=core)),
     Contestant("janus", "event_loops=1", lambda core: janus(1, core=core, port=8188)),
