@@ -13,6 +13,7 @@ SDK := tests/browser/livekit/node_modules
 SOURCES := $(shell find src -name '*.py')
 PAGE := examples/conference/web
 PAGE_SOURCES := $(shell find $(PAGE)/src -type f) $(addprefix $(PAGE)/,index.html package-lock.json tsconfig.json vite.config.ts)
+BENCHMARKS := forward scale turns join plane srtp rtp data_channels
 ACCEPTANCE := interop or browser or fuzz or soak
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -43,8 +44,11 @@ differential: test-packages $(VENV)/.dev $(VENV)/.warm ## The same session again
 	$(BIN)/python -m tests.interop.differential $(if $(RECORD),--record)
 
 .PHONY: bench
-bench: $(VENV)/.dev $(VENV)/.warm ## The quick forwarding benchmark; JSON=FILE keeps its figures for benchmarks.compare.
-	$(BIN)/python -m benchmarks.bench_forward --quick $(if $(JSON),--json $(JSON))
+bench: $(VENV)/.dev $(VENV)/.warm ## Every benchmark, quickly; JSON=FOLDER keeps their figures for benchmarks.compare.
+	$(if $(JSON),mkdir -p $(JSON))
+	for each in $(BENCHMARKS); do \
+		$(BIN)/python -m benchmarks.bench_$$each --quick $(if $(JSON),--json $(JSON)/$$each.json) || exit 1; \
+	done
 
 .PHONY: rivals
 rivals: $(VENV)/.dev ## The servers that the benchmarks compare with: LiveKit's, built by Go, Janus and aiortc.

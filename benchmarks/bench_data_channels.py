@@ -153,8 +153,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=32)
+    parser.add_argument("--quick", action="store_true", help="one short run each")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.runs, chosen.megabytes = 1, 8
     total = chosen.megabytes * 1_000_000
     plain, summed = SctpSettings(), SctpSettings(zero_checksum=False)
     contestants: list[tuple[str, int, int, Callable[[int, int], float]]] = []

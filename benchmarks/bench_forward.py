@@ -62,6 +62,8 @@ class Plan:
     cases: tuple[Case, ...]
     runs: int
     run_s: float
+    packets_s: int = PACKETS_S
+    """Forwarded packets a second, at which servers are compared."""
 
 
 QUICK = Plan(cases=(Case(scenario="1x10"), Case(scenario="1x100"), Case(scenario="25x24")), runs=3, run_s=1.5)
@@ -149,7 +151,7 @@ class Benchmark:
         runs = entrant.runs.setdefault(burst, [])
         entrant.void.setdefault(burst, 0)
         for _ in range(ATTEMPTS):
-            measured = await entrant.load.run(self.plan.run_s, PACKETS_S, burst)
+            measured = await entrant.load.run(self.plan.run_s, self.plan.packets_s, burst)
             if measured.loss <= ALLOWED_LOSS:
                 break
             entrant.void[burst] += 1
@@ -164,6 +166,9 @@ class Benchmark:
         """The highest rate whose run loses nothing, and latencies at half of it."""
         load = entrant.load
         cost = statistics.median(run.cpu_us_per_packet for run in entrant.runs[burst])
+        if not cost:
+            self.complaints.append(f"{load.scenario.name} {entrant.title}: nothing arrived any more")
+            return
         limit, share = await find_limit(
             load, burst, 0.6e6 / cost, self.plan.run_s, lambda rate: self.say(f"{entrant.title}: {rate:,.0f} packets/s")
         )

@@ -106,10 +106,11 @@ async def _until_it_answers(process: asyncio.subprocess.Process, url: str) -> No
 
 
 @asynccontextmanager
-async def visiomedia(way: str, *, core: int, port: int = 7880) -> AsyncIterator[Server]:
-    """The node of this project, as ``make serve`` starts it."""
+async def visiomedia(way: str, *, core: int, port: int = 7880, stalled: bool = False) -> AsyncIterator[Server]:
+    """The node of this project, as ``make serve`` starts it. ``stalled``: with what holds its loop up."""
+    module = "benchmarks.stalled_node" if stalled else "examples.conference"
     command = [
-        *(sys.executable, "-m", "examples.conference", "--dev", f"--bind={ADDRESS}:{port}"),
+        *(sys.executable, "-m", module, "--dev", f"--bind={ADDRESS}:{port}"),
         *(f"--media-addresses={ADDRESS}", f"--media-port={port + 2}", "--log-level=warning"),
     ]
     variables = {"VISIOMEDIA_PLANE": way}
