@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tests.line.harness import STEP_NS, Stream, VirtualLine
 
 from benchmarks.micro import Stopwatch, arguments, report, rounded
 from visiomedia.batch import OUT_ROW, ROW, ROWS_USED, OutKind, PacketBatch, append_datagram, make_batch
+from visiomedia.clock import NANOSECONDS
 from visiomedia.engine import Address
 from visiomedia.jit import KERNELS, compile_for
 from visiomedia.line import Capacities, begin, reset
@@ -25,6 +25,7 @@ from visiomedia.net.tables import PathKind, make_net_tables
 from visiomedia.net.udp import BatchUdp
 from visiomedia.routing.kernels import fan_out, receive_media
 from visiomedia.rtp.kernels import parse
+from visiomedia.simulation.line import STEP_NS, Stream, VirtualLine
 from visiomedia.srtp.kernels import protect, unprotect
 from visiomedia.transport.kernels import demux
 
@@ -78,7 +79,7 @@ def measure_line(path: str, rounds: int) -> dict[str, float]:
     line.turn()
     stages = Stages(path)
     for number in range(rounds + 1):
-        line.now += STEP_NS
+        line.network.run(STEP_NS / NANOSECONDS)
         if number == 1:
             stages.watch = Stopwatch()  # the first round has compiled
         one_round(line, video, stages)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import pytest
 from benchmarks.clients import ScriptedClient, audio_section, video_section
 
-from tests.line.harness import SMALL, rows_in_use
 from visiomedia.batch import RowKind
 from visiomedia.engine import Address
 from visiomedia.line import Capacities
@@ -25,6 +24,7 @@ from visiomedia.rtp.rtcp import (
     parse_compound,
 )
 from visiomedia.rtp.rtcp.transport_feedback import TICK_NS
+from visiomedia.simulation.line import SMALL, rows_in_use
 from visiomedia.transport import DtlsIdentity
 from visiomedia.turns import Way
 

@@ -81,6 +81,8 @@ class KernelEntry:
     oracle: Callable[..., Any]
     example: Callable[[np.random.Generator], Arguments]
     observe: Callable[[Arguments], Any] | None
+    tolerance: float
+    """By so much an array of floats may differ from the oracle's."""
 
 
 KERNELS: list[KernelEntry] = []
@@ -92,17 +94,19 @@ def kernel(
     oracle: Callable[P, R],
     example: Callable[[np.random.Generator], Arguments],
     observe: Callable[[Arguments], Any] | None = None,
+    tolerance: float = 0.0,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Compile a function over arrays and register it with its reference.
 
     ``oracle`` has the same name and signature; ``example(rng)`` makes arguments for both; ``observe(arguments)``
-    says what of the arguments afterwards must agree, and by default that is every array.
+    says what of the arguments afterwards must agree, and by default that is every array; floats may differ by
+    ``tolerance``.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         name = f"{function.__module__.removeprefix('visiomedia.')}.{function.__qualname__}"
         compiled = _compile(function) if HAS_NUMBA else oracle
-        KERNELS.append(KernelEntry(name, compiled, oracle, example, observe))
+        KERNELS.append(KernelEntry(name, compiled, oracle, example, observe, tolerance))
         return compiled
 
     return decorate

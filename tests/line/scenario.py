@@ -8,9 +8,9 @@ prints hashes of each turn's datagrams.
 import hashlib
 import sys
 
-from tests.line.harness import IDS, MS, Stream, VirtualLine
 from visiomedia.rtp.extensions import ExtensionKind
 from visiomedia.rtp.rtcp import Nack, PictureLoss, ReceiverReport, ReportBlock
+from visiomedia.simulation.line import IDS, MS, Stream, VirtualLine
 
 STEPS = 120
 LOSS = 0.05

@@ -2,10 +2,10 @@
 
 import itertools
 
-from tests.line.harness import IDS, MS, Endpoint, Stream, VirtualLine
 from visiomedia.rtp.extensions import ExtensionKind
 from visiomedia.rtp.rtcp import ReceiverReport, TransportFeedback
 from visiomedia.rtp.rtcp.transport_feedback import TICK_NS
+from visiomedia.simulation.line import IDS, MS, Endpoint, Stream, VirtualLine
 
 NUMBER = IDS[ExtensionKind.TRANSPORT_WIDE_CC]
 

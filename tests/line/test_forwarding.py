@@ -4,7 +4,13 @@ import itertools
 
 import pytest
 
-from tests.line.harness import (
+from visiomedia.batch import Drop
+from visiomedia.routing.router import Subscription
+from visiomedia.routing.tables import SHIFTS
+from visiomedia.rtp.extensions import ExtensionKind
+from visiomedia.rtp.packet import RtpPacket
+from visiomedia.rtp.rtcp import FullIntraRequest, Nack, PictureLoss
+from visiomedia.simulation.line import (
     AUDIO,
     IDS,
     RTX,
@@ -14,12 +20,6 @@ from tests.line.harness import (
     VirtualLine,
     sequence_numbers,
 )
-from visiomedia.batch import Drop
-from visiomedia.routing.router import Subscription
-from visiomedia.routing.tables import SHIFTS
-from visiomedia.rtp.extensions import ExtensionKind
-from visiomedia.rtp.packet import RtpPacket
-from visiomedia.rtp.rtcp import FullIntraRequest, Nack, PictureLoss
 
 MID, RID, LEVEL = ExtensionKind.MID, ExtensionKind.RID, ExtensionKind.AUDIO_LEVEL
 

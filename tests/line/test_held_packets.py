@@ -1,9 +1,9 @@
 """Packets of SSRCs that nothing has bound yet: shown, held for a second, and forwarded once they are bound."""
 
-from tests.line.harness import IDS, MS, VIDEO, Endpoint, Stream, VirtualLine
 from visiomedia.batch import Drop
 from visiomedia.rtp.extensions import ExtensionKind
 from visiomedia.rtp.packet import RtpPacket
+from visiomedia.simulation.line import IDS, MS, VIDEO, Endpoint, Stream, VirtualLine
 from visiomedia.transport.tables import HELD_NS, HELD_PER_TRANSPORT
 
 

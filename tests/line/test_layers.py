@@ -1,9 +1,9 @@
 """Simulcast: which layer a subscription gets, when it moves, and that a decoder notices nothing but the picture."""
 
-from tests.line.harness import KEY_FRAME, MS, Endpoint, VirtualLine, sequence_numbers
 from visiomedia.routing.router import Subscription
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.rtp.rtcp import Nack, PictureLoss
+from visiomedia.simulation.line import KEY_FRAME, MS, Endpoint, VirtualLine, sequence_numbers
 
 FRAME_MS = 30
 RTT_MS = 100

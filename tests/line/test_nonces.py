@@ -3,11 +3,11 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.line.harness import MS, RTX, SMALL, Endpoint, VirtualLine
 from visiomedia.line import Capacities
 from visiomedia.routing.router import Subscription
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.rtp.rtcp import Nack, PictureLoss, RtcpPacket
+from visiomedia.simulation.line import RTX, SMALL, Endpoint, VirtualLine
 
 TINY = Capacities(**{**vars(SMALL), "history_mb": 1})
 STEPS = st.lists(
@@ -96,7 +96,7 @@ class Hostile:
         self.subscriptions[watcher] = [watcher.subscribe(self.streams[0]), watcher.subscribe(self.streams[2])]
 
     def wait(self, milliseconds: int) -> None:
-        self.line.now += milliseconds * MS
+        self.line.network.run(milliseconds / 1000)
         self.line.turn()
 
     def republish(self, number: int) -> None:

@@ -2,13 +2,24 @@
 
 import pytest
 
-from tests.line.harness import AUDIO, DELTA_FRAME, KEY_FRAME, OPUS, RTX, SMALL, VP8, Stream, VirtualLine, rows_in_use
 from visiomedia.batch import Drop
 from visiomedia.commands import Operation
 from visiomedia.errors import CapacityError, InvalidStateError
 from visiomedia.line import Capacities
 from visiomedia.routing.router import Track
 from visiomedia.rtp.packet import RtpPacket
+from visiomedia.simulation.line import (
+    AUDIO,
+    DELTA_FRAME,
+    KEY_FRAME,
+    OPUS,
+    RTX,
+    SMALL,
+    VP8,
+    Stream,
+    VirtualLine,
+    rows_in_use,
+)
 
 
 def history_in_use(line: VirtualLine) -> tuple[int, int, int]:
@@ -28,7 +39,7 @@ def test_ten_thousand_publishers_and_subscriptions_come_and_go_and_leave_nothing
         first = _track(streams[0])
         line.router.add_repair_source(first, repair.ssrc, first.sources[0])
         subscriptions = [receiver.subscribe(stream) for stream in streams[1:]]
-        line.now += 1_000_000
+        line.network.run(0.001)
         for stream in streams:
             stream.send(b"\x10\x00" + bytes(20))
         publisher.stream().send_frame(b"nobody's", key=True)
@@ -192,7 +203,7 @@ def test_a_full_history_forwards_no_other_bytes_than_those_that_came() -> None:
             payload = frame + stream.ssrc.to_bytes(4, "big") + len(sent[stream]).to_bytes(2, "big") * 597
             sent[stream].append(payload)
             stream.send(payload)
-        line.now += 10_000_000
+        line.network.run(0.01)
         line.turn()
     for stream, subscription in subscriptions.items():
         got = [packet.payload for packet in receiver.media(subscription)]

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.line.harness import MS, START_NS, WALL_NS, Endpoint, Stream, VirtualLine
 from visiomedia.clock import NANOSECONDS, NTP_EPOCH_OFFSET, ntp_seconds
 from visiomedia.routing.router import Subscription
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.rtp.rtcp import SenderReport, SourceDescription
+from visiomedia.simulation.line import MS, START_NS, WALL_NS, Endpoint, Stream, VirtualLine
 
 TOLERANCE = 0.005
 """Seconds between audio and video captured together: what nobody notices."""

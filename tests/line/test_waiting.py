@@ -1,12 +1,12 @@
 """What a turn that has used up its time leaves to the next one: fan-out, audio first, and nothing else."""
 
-from tests.line.harness import SMALL, Endpoint, Stream, VirtualLine
 from visiomedia.batch import Drop
 from visiomedia.line import WAITING_BATCHES, Capacities
 from visiomedia.routing.router import Subscription
 from visiomedia.routing.tables import ADDED, DONE
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.rtp.rtcp import TransportFeedback
+from visiomedia.simulation.line import SMALL, Endpoint, Stream, VirtualLine
 
 OUT_ROWS = 4
 CAPACITIES = Capacities(**{**vars(SMALL), "out_rows": OUT_ROWS})
@@ -103,7 +103,7 @@ def test_timers_do_not_wait_behind_fan_out() -> None:
     publisher = camera.endpoint
     publisher.rtcp.clear()
     for number in range(30):
-        line.now += 10_000_000
+        line.network.run(0.01)
         elements = [(3, number.to_bytes(2, "big"))]
         for _ in range(3):
             publisher.send(camera.make(b"\x10\x01more", elements=elements))

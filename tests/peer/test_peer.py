@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from benchmarks.clients import Answer, ScriptedClient, audio_section, video_section
 
-from tests.line.harness import SMALL, rows_in_use
 from visiomedia.batch import RowKind
 from visiomedia.errors import CapacityError, InvalidStateError, NegotiationError, ParseError
 from visiomedia.ice.credentials import Credentials
@@ -19,6 +18,7 @@ from visiomedia.routing.tables import MAX_LAYERS
 from visiomedia.rtp.extensions import serialize_extensions
 from visiomedia.rtp.packet import RtpPacket
 from visiomedia.sdp.description import SessionDescription
+from visiomedia.simulation.line import SMALL, rows_in_use
 from visiomedia.transport import DtlsIdentity
 from visiomedia.turns import Way
 

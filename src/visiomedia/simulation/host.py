@@ -1,22 +1,24 @@
 """An engine on the simulated network."""
 
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
-from visiomedia.engine import Address, Engine, EventT
+from visiomedia.engine import Address, Engine
 from visiomedia.simulation.conditions import Conditions
 from visiomedia.simulation.link import Link
 from visiomedia.simulation.network import Network, Timer
 
+EngineT = TypeVar("EngineT", bound=Engine[Any])
 
-class Host(Generic[EventT]):
+
+class Host(Generic[EngineT]):
     """Owns a sans-IO engine as a socket's owner would: hands it datagrams and timeouts, and sends what it says.
 
     After a verb of the engine's own ``pump`` is called; ``events`` keeps all that the engine told.
     """
 
-    def __init__(self, network: Network, engine: Engine[EventT], address: Address) -> None:
+    def __init__(self, network: Network, engine: EngineT, address: Address) -> None:
         self.network, self.engine, self.address = network, engine, address
-        self.events: list[EventT] = []
+        self.events: list[Any] = []
         self.unroutable = 0
         """Datagrams to where no link leads."""
         self._links: dict[tuple[str, int], Link] = {}

@@ -78,22 +78,24 @@ class Network:
         heapq.heappush(self._queue, (max(when, self.now_ns), self._count, timer))
         return timer
 
-    def step(self) -> bool:
-        """Go to what happens next, and let it; False where nothing will."""
-        while self._queue:
-            when, _, timer = heapq.heappop(self._queue)
-            if timer.callback is not None:
-                self.now_ns = when
-                timer.callback()
-                return True
-        return False
+    def step(self, until: int | None = None) -> bool:
+        """Go to what happens next, and let it; False where nothing will, or not ``until`` that time in ns."""
+        while self._queue and self._queue[0][2].callback is None:
+            heapq.heappop(self._queue)
+        if not self._queue or (until is not None and self._queue[0][0] > until):
+            return False
+        self.now_ns, _, timer = heapq.heappop(self._queue)
+        callback, timer.callback = timer.callback, None
+        assert callback is not None, "those that were cancelled are gone"
+        callback()
+        return True
 
     def run(self, seconds: float) -> None:
         """Let so much time pass."""
         end = self.now_ns + round(seconds * NANOSECONDS)
-        while self._queue and self._queue[0][0] <= end:
-            self.step()
-        self.now_ns = max(self.now_ns, end)
+        while self.step(end):
+            pass
+        self.now_ns = end
 
     def run_until(self, is_so: Callable[[], bool], seconds: float) -> None:
         """Let time pass until it is so.
@@ -103,5 +105,5 @@ class Network:
         """
         end = self.now_ns + round(seconds * NANOSECONDS)
         while not is_so():
-            if not self._queue or self._queue[0][0] > end or not self.step():
+            if not self.step(end):
                 raise NothingHappensError(f"it is not so after {seconds} s")

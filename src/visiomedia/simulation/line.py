@@ -1,6 +1,7 @@
-"""The line in virtual time: endpoints with known SRTP keys around its tables, no socket, no clock, no Python between.
+"""The line in virtual time: endpoints with known SRTP keys around its tables, no socket, no clock, no DTLS.
 
-An endpoint seals what it sends and opens what comes with libsrtp; the line does the same with its own kernels.
+An endpoint seals what it sends and opens what comes with libsrtp; the line does the same with its own kernels. Between
+them there is nothing, or a ``Link`` each way: then the line takes a turn whenever something arrives.
 """
 
 import random
@@ -16,6 +17,7 @@ from visiomedia.batch import ROWS_USED, Drop, OutKind, append_datagram, datagram
 from visiomedia.clock import NANOSECONDS, ntp_from_unix_ns
 from visiomedia.commands import CommandQueue, Operation
 from visiomedia.engine import Address
+from visiomedia.errors import AuthenticationError
 from visiomedia.jit import compile_for
 from visiomedia.line import (
     FAN_OUT_WAITS,
@@ -39,6 +41,9 @@ from visiomedia.rtp.payload.codec import Codec
 from visiomedia.rtp.rtcp import PictureLoss, RtcpPacket, SenderReport, parse_compound, serialize_compound
 from visiomedia.rtp.tables import NO_PRIMARY
 from visiomedia.sdp.attributes import Codec as Format
+from visiomedia.simulation.conditions import Conditions
+from visiomedia.simulation.link import Link
+from visiomedia.simulation.network import Network
 from visiomedia.srtp.crypto import SessionKeys, make_session_keys
 from visiomedia.srtp.profiles import ProtectionProfile
 from visiomedia.srtp.session import SrtpSession
@@ -173,8 +178,15 @@ class Endpoint:
     keys: SessionKeys
     session: SrtpSession
     ids: dict[ExtensionKind, int]
+    uplink: Link | None = None
+    """What it sends takes this way to the line; None: it is there at once."""
+    downlink: Link | None = None
+    on_rtp: Callable[[RtpPacket], object] | None = None
+    """Told of each packet of media as it comes."""
     rtp: list[Received[RtpPacket]] = field(default_factory=list)
     rtcp: list[Received[RtcpPacket]] = field(default_factory=list)
+    refused: int = 0
+    """Datagrams that a link doubled, or held back until they were too old."""
     unknown: list[bytes] = field(default_factory=list)
     """Opened packets of unbound SSRCs that were handed up."""
 
@@ -187,8 +199,39 @@ class Endpoint:
         self.arrive(self.session.protect_rtcp(serialize_compound(packets)))
 
     def arrive(self, sealed: bytes, *, at: int | None = None) -> None:
-        """A datagram arrives with the next turn; ``at``: when the kernel had it, by default now."""
-        self.line.arriving.append((self, sealed, at))
+        """A datagram leaves for the line, or arrives there with the next turn; ``at``: when the kernel had it, by
+        default now."""
+        if self.uplink is not None:
+            self.uplink.send(sealed)
+        else:
+            self.line.arriving.append((self, sealed, at))
+
+    def connect(self, up: Conditions | None = None, down: Conditions | None = None) -> None:
+        """Put a link each way between it and the line."""
+        network = self.line.network
+        self.uplink = network.link(self._reach_line, up)
+        self.downlink = network.link(self.take, down)
+
+    def _reach_line(self, sealed: bytes) -> None:
+        self.line.arriving.append((self, sealed, None))
+        self.line.turn_soon()
+
+    def take(self, data: bytes) -> None:
+        """A datagram of the line's reaches it: opened, parsed, kept. One that comes twice is refused."""
+        now = self.line.now
+        try:
+            if 192 <= data[1] <= 223:  # RFC 5761 section 4
+                self.rtcp += [Received(now, packet) for packet in parse_compound(self.session.unprotect_rtcp(data))]
+                return
+            packet = RtpPacket.parse(self.session.unprotect(data))
+        except AuthenticationError:
+            if self.downlink is None or not self.downlink.counts.duplicated + self.downlink.counts.reordered:
+                raise
+            self.refused += 1
+            return
+        self.rtp.append(Received(now, packet))
+        if self.on_rtp is not None:
+            self.on_rtp(packet)
 
     def stream(self, *, is_audio: bool = False, track: Track | None = None) -> Stream:
         """An SSRC that it may send; unknown to the line until ``bind``."""
@@ -247,8 +290,9 @@ class VirtualLine:
 
     def __init__(self, capacities: Capacities = SMALL, *, seed: int = 1, libsrtp: bool = False) -> None:
         self.libsrtp = libsrtp
-        self.random = random.Random(seed)
-        self.now = START_NS
+        self.random = random.Random(seed)  # noqa: S311  # keys included, it has to be the same again
+        self.network = Network(seed, start=START_NS / NANOSECONDS)
+        self._turn_is_due = False
         self.tables = make_tables(capacities, b"server")
         self.batch, self.out = make_batches(capacities)
         self.commands = CommandQueue(self.tables.commands)
@@ -301,6 +345,11 @@ class VirtualLine:
         self.transports.release(endpoint.handle, number)
         self.router.forget_transport(endpoint.handle)
 
+    @property
+    def now(self) -> int:
+        """Monotonic ns: the network's clock."""
+        return self.network.now_ns
+
     # --- turns --------------------------------------------------------------------------------------------------
 
     def turn(self, *, fills: int | None = None) -> None:
@@ -332,12 +381,25 @@ class VirtualLine:
             self.turn()
 
     def pass_time(self, seconds: float, each: Callable[[], object] | None = None) -> None:
-        """Let time pass in steps of 10 ms, with a turn after each; ``each`` is called before it."""
+        """Let time pass in steps of 10 ms, with a turn after each; ``each`` is called before it.
+
+        What arrives over links in between has turns of its own.
+        """
         for _ in range(round(seconds * NANOSECONDS / STEP_NS)):
-            self.now += STEP_NS
+            self.network.run(STEP_NS / NANOSECONDS)
             if each is not None:
                 each()
             self.turn()
+
+    def turn_soon(self) -> None:
+        """Take a turn at this instant, once all that arrives with it has arrived."""
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self.network.call_at_ns(self.now, self._due)
+
+    def _due(self) -> None:
+        self._turn_is_due = False
+        self.turn()
 
     def _deliver(self) -> None:
         for number in range(int(self.out.state[ROWS_USED])):
@@ -349,12 +411,13 @@ class VirtualLine:
             self.wire.append(data)
             if row.kind == OutKind.RTP:
                 self.sealed[endpoint.handle.row, "rtp", int(row.ssrc), int(row.index)] += 1
-                endpoint.rtp.append(Received(self.now, RtpPacket.parse(endpoint.session.unprotect(data))))
             else:
                 index = int.from_bytes(data[-4:], "big")
                 self.sealed[endpoint.handle.row, "rtcp", int.from_bytes(data[4:8], "big"), index] += 1
-                compound = parse_compound(endpoint.session.unprotect_rtcp(data))
-                endpoint.rtcp += [Received(self.now, packet) for packet in compound]
+            if endpoint.downlink is not None:
+                endpoint.downlink.send(data)
+            else:
+                endpoint.take(data)
 
     def _take_handed_up(self) -> None:
         tables = self.tables.transport
