@@ -122,11 +122,14 @@ class JanusSession:
         self.people.append(janus_client.Participant(self._janus, room, profile=self._profile))
         return self.people[-1]
 
-    async def fill(self, room: int, scenario: Scenario, publish: Publish) -> list[ScriptedClient]:
-        """See ``Session``."""
+    async def _open(self) -> None:
         if not self._is_open:
             await self._janus.open()
             self._is_open = True
+
+    async def fill(self, room: int, scenario: Scenario, publish: Publish) -> list[ScriptedClient]:
+        """See ``Session``."""
+        await self._open()
         receivers: list[ScriptedClient] = []
         name = 5000 + room
         await janus_client.create_room(self._janus, name)
@@ -146,6 +149,7 @@ class JanusSession:
 
     async def visit(self) -> None:
         """See ``Session``."""
+        await self._open()
         if not self.visits:
             await janus_client.create_room(self._janus, LOBBY)
         self.visits += 1
