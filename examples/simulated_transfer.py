@@ -12,44 +12,31 @@ from visiomedia.engine import Address
 from visiomedia.sctp import Association, MessageReceived
 from visiomedia.simulation import Conditions, GilbertElliott, Host, Network
 
-SECONDS = 60
 GOOD = Conditions(delay=0.02, rate=10e6)
-SCRIPT = (
-    (20.0, Conditions(delay=0.02, rate=2e6)),
-    (40.0, Conditions(delay=0.02, rate=10e6, loss=GilbertElliott.bursts(0.005, 3))),
-)
+NARROW = Conditions(delay=0.02, rate=2e6)
+LOSSY = Conditions(delay=0.02, rate=10e6, loss=GilbertElliott.bursts(0.005, 3))
 MESSAGE = bytes(16_000)
 LOW_WATER = 500_000
 
-Second = tuple[float, float]
-"""Mbit/s received, and ms that a datagram waits in the link's queue."""
 
+def run(seed: int) -> list[tuple[float, float]]:
+    """Of each second: Mbit/s received, and ms that a datagram waits in the link's queue."""
+    network, a, b = Network(seed), Address(0, "192.0.2.1", 1), Address(0, "192.0.2.2", 2)
 
-def run(seed: int) -> list[Second]:
-    """What each second of the transfer was like."""
-    network = Network(seed)
-    addresses = Address(0, "192.0.2.1", 1), Address(0, "192.0.2.2", 2)
-    sender, receiver = (
-        Host(
-            network,
-            Association(
-                is_client=number == 0, remote_maximum_message=0, entropy=network.random("entropy", number).randbytes
-            ),
-            address,
-        )
-        for number, address in enumerate(addresses)
-    )
-    link = network.link(lambda data: receiver.receive(data, addresses[0]), GOOD, script=SCRIPT)
-    sender.add_link(addresses[1], link)
-    receiver.add_link(addresses[0], network.link(lambda data: sender.receive(data, addresses[1]), GOOD))
-    for host, other in ((sender, addresses[1]), (receiver, addresses[0])):
-        host.engine.associate(other, network.now)
+    def host(own: Address, other: Address) -> Host[Association]:
+        random = network.random(own).randbytes
+        made = Host(network, Association(is_client=own is a, remote_maximum_message=0, entropy=random), own)
+        made.engine.associate(other, network.now)
+        return made
+
+    sender, receiver = host(a, b), host(b, a)
+    link = network.link(lambda data: receiver.receive(data, a), GOOD, script=[(20, NARROW), (40, LOSSY)])
+    sender.add_link(b, link)
+    receiver.add_link(a, network.link(lambda data: sender.receive(data, b), GOOD))
     channel = sender.engine.open_channel("transfer", network.now)
-    for host in (sender, receiver):
-        host.pump()
-
+    receiver.pump()
     seconds = []
-    for _ in range(SECONDS):
+    for _ in range(60):
         waits = []
         for _ in range(100):
             while sender.engine.buffered_amount(channel) < LOW_WATER:
@@ -63,32 +50,26 @@ def run(seed: int) -> list[Second]:
     return seconds
 
 
-def plot(seconds: list[Second], picture: Path) -> None:
-    """What arrived and what waited, a point a second."""
+def plot(seconds: list[tuple[float, float]], picture: Path) -> None:
+    """What arrived and what waited, a step a second."""
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(2, sharex=True, figsize=(8, 4.5), layout="constrained")
-    for place, (name, colour) in enumerate((("Mbit/s received", "C0"), ("ms in the link's queue", "C1"))):
-        axes[place].plot([second[place] for second in seconds], colour, drawstyle="steps-mid")
-        axes[place].set(ylabel=name, ylim=(0, None))
+    for place, name in enumerate(("Mbit/s received", "ms in the link's queue")):
+        axes[place].plot([second[place] for second in seconds], f"C{place}", drawstyle="steps-mid")
+        axes[place].set(ylabel=name, ylim=(0, None), xlabel="seconds" if place else None)
         axes[place].grid(alpha=0.3)
     axes[0].set_title("10 Mbit/s, then 2 Mbit/s, then 10 Mbit/s with 0.5 % lost in bursts", fontsize=10)
-    axes[1].set_xlabel("seconds")
     figure.savefig(picture, dpi=100)
 
 
-def main() -> None:
-    """Print a line a second."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw it (pip install matplotlib)")
     chosen = parser.parse_args()
-    seconds = run(chosen.seed)
-    for number, (rate, wait) in enumerate(seconds):
+    lines = run(chosen.seed)
+    for number, (rate, wait) in enumerate(lines):
         print(f"{number:3} s {rate:6.2f} Mbit/s {wait:6.1f} ms {'#' * round(rate * 4)}")
     if chosen.plot:
-        plot(seconds, chosen.plot)
-
-
-if __name__ == "__main__":
-    main()
+        plot(lines, chosen.plot)
